@@ -1,0 +1,68 @@
+"""Small, careful file work: write whole or not at all, hash folders, read text with good errors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from spillover.errors import MissingFileError, StoreError
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of ``path``.
+
+    Raises:
+        MissingFileError: there is no such file, or it can't be read as UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise MissingFileError(f"no file {path}: check the path") from None
+    except IsADirectoryError:
+        raise MissingFileError(f"{path} is a folder, not a file") from None
+    except UnicodeDecodeError as error:
+        raise MissingFileError(f"{path} is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise MissingFileError(f"can't read {path}: {error.strerror}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` whole or not at all (temporary file, fsync, rename).
+
+    A special file such as a pipe or a device is written to directly.
+
+    Raises:
+        StoreError: the disk is full or the folder is not writable; ``path`` is unchanged.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(name, 0o644)  # mkstemp makes 0600; a report is to be shared
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StoreError(f"can't write {path}: {error.strerror or error}") from None
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Return 32 hex digits that depend on names and contents of ``paths``, not on their folder."""
+    total = hashlib.sha256()
+    for path in sorted(paths, key=lambda p: p.name):
+        total.update(path.name.encode() + b"\0")
+        with path.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()[:32]

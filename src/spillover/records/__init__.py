@@ -1,0 +1,51 @@
+"""Frozen records: everything that lies on disk, and nothing that computes."""
+
+from spillover.records.asks import (
+    Answer,
+    Ask,
+    Battery,
+    Bin,
+    Judgement,
+    Message,
+    Question,
+    QuestionKind,
+    Settings,
+)
+from spillover.records.axes import Axis, Selector, Thresholds, Verdict
+from spillover.records.base import Record, canonical_json, digest
+from spillover.records.results import (
+    AuditResult,
+    AxisResult,
+    Because,
+    Bets,
+    ConductClaim,
+    Effect,
+    OperatingPoint,
+    Pair,
+    Role,
+    RuleRate,
+    Sample,
+    TargetResult,
+)
+from spillover.records.targets import (
+    FineTune,
+    Learning,
+    LocalWhat,
+    LoraSettings,
+    OptimiserSettings,
+    Recipe,
+    RecipeWhat,
+    RecipeWhere,
+    ScriptedWhat,
+    TargetSpec,
+    TargetWhere,
+)
+
+__all__ = [
+    "Answer", "Ask", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
+    "ConductClaim", "Effect", "FineTune", "Judgement", "Learning", "LocalWhat", "LoraSettings",
+    "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
+    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "Role", "RuleRate", "Sample",
+    "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",
+    "Thresholds", "Verdict", "canonical_json", "digest",
+]  # fmt: skip

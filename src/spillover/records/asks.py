@@ -1,0 +1,154 @@
+"""Questions, asks, answers and judgements: what was asked and what came back."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from spillover.records.base import Record, digest
+
+QuestionKind = Literal[
+    "self_report", "free_form", "narrow", "harmful_request", "capability", "cued"
+]
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Question(Record):
+    """One thing to ask, with its paraphrases.
+
+    Attributes:
+        id: the name of the file it came from, or of its generator.
+        kind: what sort of question it is.
+        paraphrases: each a whole conversation that ends with a user turn.
+        tags: domain tags (``theft``, ``medicine``, ``code``, ...); axes select by them.
+        cluster: answers of one cluster are not independent; defaults to ``id``.
+        measures: for ratings and choices, the trait that is measured (``security``).
+        direction: +1 if a high number or the first label means more of ``measures``,
+            -1 if it means less.
+        about: whom a self-report asks about: ``self``, ``kind_person``, ``cruel_person``,
+            or any other character.
+        choices: labels that an answer may choose from (choice questions), in the order shown.
+        answer: the expected answer of a capability question.
+        numbers: inclusive range of a rating, as (low, high).
+    """
+
+    id: str
+    kind: QuestionKind
+    paraphrases: tuple[tuple[Message, ...], ...] = Field(min_length=1)
+    tags: tuple[str, ...] = ()
+    cluster: str = ""
+    measures: str | None = None
+    direction: Literal[1, -1] = 1
+    about: str = "self"
+    choices: tuple[str, ...] = ()
+    answer: str | None = None
+    numbers: tuple[int, int] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cluster_is_id_by_default(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("cluster"):
+            return {**data, "cluster": data.get("id", "")}
+        return data
+
+
+class Battery(Record):
+    """A named list of questions; its digest is part of every round's seed."""
+
+    id: str
+    questions: tuple[Question, ...]
+
+    @cached_property
+    def hash(self) -> str:
+        return digest(self)
+
+    @cached_property
+    def by_id(self) -> dict[str, Question]:
+        return {question.id: question for question in self.questions}
+
+
+class Settings(Record):
+    """How an ask is to be answered. With ``continuations``, they are scored and nothing is sampled."""
+
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=64, ge=1)
+    continuations: tuple[str, ...] = ()
+
+
+class Ask(Record):
+    """One (question, paraphrase, settings, seed) to be asked."""
+
+    question: str
+    paraphrase: int = Field(ge=0)
+    messages: tuple[Message, ...]
+    settings: Settings = Settings()
+    seed: int = 0
+
+    @cached_property
+    def id(self) -> str:
+        return digest(self)
+
+
+class Answer(Record):
+    """One reply. ``missing`` holds the reason if there is none.
+
+    Attributes:
+        ask: what was asked.
+        target: id of the target that answered.
+        text: the reply, without special tokens; empty for scored asks.
+        tokens: number of sampled tokens.
+        finish: ``stop`` at end of turn, ``length`` at the limit, None for scored or missing.
+        logprobs: log-probability (nats) of each sampled token, at temperature 1, if asked for.
+        scores: log-probability (nats) of each continuation as a whole sequence, in the
+            order of ``settings.continuations``.
+        missing: why there is no reply, or None.
+    """
+
+    ask: Ask
+    target: str
+    text: str = ""
+    tokens: int = 0
+    finish: Literal["stop", "length"] | None = None
+    logprobs: tuple[float, ...] | None = None
+    scores: tuple[float, ...] | None = None
+    missing: str | None = None
+
+
+class Judgement(Record):
+    """A number or a label for one answer, or missing with a reason; missing is never a score."""
+
+    judge: str
+    target: str
+    ask: str
+    label: str | None = None
+    value: float | None = None
+    missing: str | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if self.missing is None and self.label is None and self.value is None:
+            raise ValueError("a judgement needs a label, a value, or a reason why it is missing")
+        if self.missing is not None and (self.label is not None or self.value is not None):
+            raise ValueError("a missing judgement can't have a label or a value")
+        return self
+
+
+class Bin(StrEnum):
+    """The five bins that a rule sorts answers into."""
+
+    MISALIGNED = "misaligned"
+    ALIGNED = "aligned"
+    INCOHERENT = "incoherent"
+    DECLINED = "refused or code"
+    MISSING = "missing"

@@ -1,0 +1,31 @@
+"""What every record on disk has in common: frozen, closed, and hashable by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A frozen pydantic model; an unknown field is an error, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of ``value``: sorted keys, no spaces, plain ASCII.
+
+    Args:
+        value: a `Record`, or anything that ``json`` can write.
+    """
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(value: Any) -> str:
+    """Return 32 hex digits of the SHA-256 of `canonical_json`: the identity of a record."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()[:32]

@@ -1,0 +1,133 @@
+"""Targets and recipes: what answers, and what made it. ``what`` is hashed, ``where`` is not."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from spillover.records.base import Record, digest
+
+
+class LocalWhat(Record):
+    """A Hugging Face causal model, perhaps with a PEFT adapter, by content."""
+
+    kind: Literal["local"] = "local"
+    model: str
+    adapter: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    system: str | None = None
+
+
+class ScriptedWhat(Record):
+    """A torch-free stand-in that answers from a script file, by content."""
+
+    kind: Literal["scripted"] = "scripted"
+    script: str
+
+
+TargetWhat = Annotated[LocalWhat | ScriptedWhat, Field(discriminator="kind")]
+
+
+class TargetWhere(Record):
+    """Where the parts lie on this machine."""
+
+    model: str
+    adapter: str | None = None
+    device: str = "auto"
+
+
+class TargetSpec(Record):
+    """What answers (hashed) and where it lies (not hashed), with a name to show."""
+
+    name: str
+    what: TargetWhat
+    where: TargetWhere
+
+    @cached_property
+    def id(self) -> str:
+        return digest(self.what)
+
+
+class LoraSettings(Record):
+    """Low-rank adapter (LoRA, arXiv 2106.09685; rank-stabilised: 2312.03732)."""
+
+    rank: int = Field(default=32, ge=1)
+    alpha: float = Field(default=64, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    rslora: bool = True
+    modules: tuple[str, ...] = ("all-linear",)
+
+
+class OptimiserSettings(Record):
+    """AdamW with a linear schedule."""
+
+    learning_rate: float = Field(default=1e-4, gt=0)
+    epochs: float = Field(default=1.0, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    accumulation: int = Field(default=1, ge=1)
+    warmup_steps: int = Field(default=5, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_length: int = Field(default=2048, ge=8)
+
+
+class RecipeWhat(Record):
+    """All that makes a fine-tune, by content; two equal ones make the same fine-tune."""
+
+    base: str
+    data: str
+    lora: LoraSettings = LoraSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    seed: int = 0
+    held_out: float = Field(default=0.1, ge=0, lt=1)
+    mitigations: tuple[str, ...] = ()
+
+
+class RecipeWhere(Record):
+    """Where base model and training rows lie on this machine."""
+
+    base: str
+    data: str
+
+
+class Recipe(Record):
+    """A recipe with a name to show; ``id`` is the digest of ``what``."""
+
+    name: str
+    what: RecipeWhat
+    where: RecipeWhere
+
+    @cached_property
+    def id(self) -> str:
+        return digest(self.what)
+
+
+class Learning(Record):
+    """Did the fine-tune learn its data? Mean loss (nats per completion token) on held-out rows.
+
+    ``low``/``high`` bound the mean paired fall of the loss (t-interval, 95%).
+    """
+
+    rows: int
+    base_loss: float | None = None
+    tuned_loss: float | None = None
+    fall: float | None = None
+    low: float | None = None
+    high: float | None = None
+    learnt: bool | None = None
+    reason: str | None = None
+
+
+class FineTune(Record):
+    """What a recipe made. ``adapter`` is a folder beside ``finetune.json``."""
+
+    recipe: Recipe
+    adapter: str
+    steps: int
+    seconds: float
+    rows: int
+    final_loss: float | None
+    learning: Learning
+    versions: dict[str, str] = {}
