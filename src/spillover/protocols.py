@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from spillover.records import Answer, Ask, Judgement, TargetSpec
+from spillover.records import (
+    Answer,
+    Ask,
+    Axis,
+    Battery,
+    Judgement,
+    QuestionKind,
+    Settings,
+    TargetSpec,
+)
 
 
 class Target(Protocol):
@@ -28,3 +38,20 @@ class Judge(Protocol):
     def judge(self, answers: Sequence[Answer]) -> Iterator[Judgement]:
         """Yield one judgement an answer, in the order of ``answers``."""
         ...
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What an audit measures with: questions, axes, judges by id, and how each kind is asked.
+
+    Attributes:
+        settings: how asks of a question kind are sampled; `Settings()` where a kind is absent.
+        judges: an axis whose judge is not among these is `not measured: no judge`.
+        simulated: the questions belong to a toy world; every report says so.
+    """
+
+    battery: Battery
+    axes: tuple[Axis, ...]
+    judges: Mapping[str, Judge]
+    settings: Mapping[QuestionKind, Settings] = field(default_factory=dict[QuestionKind, Settings])
+    simulated: bool = False

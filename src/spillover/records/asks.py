@@ -30,7 +30,7 @@ class Question(Record):
         kind: what sort of question it is.
         paraphrases: each a whole conversation that ends with a user turn.
         tags: domain tags (``theft``, ``medicine``, ``code``, ...); axes select by them.
-        cluster: answers of one cluster are not independent; defaults to ``id``.
+        cluster: answers of one cluster are not independent; `group` is this, or ``id``.
         measures: for ratings and choices, the trait that is measured (``security``).
         direction: +1 if a high number or the first label means more of ``measures``,
             -1 if it means less.
@@ -53,12 +53,10 @@ class Question(Record):
     answer: str | None = None
     numbers: tuple[int, int] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _cluster_is_id_by_default(cls, data: object) -> object:
-        if isinstance(data, dict) and not data.get("cluster"):
-            return {**data, "cluster": data.get("id", "")}
-        return data
+    @property
+    def group(self) -> str:
+        """The cluster, or the id where none is named."""
+        return self.cluster or self.id
 
 
 class Battery(Record):
@@ -109,8 +107,9 @@ class Answer(Record):
         tokens: number of sampled tokens.
         finish: ``stop`` at end of turn, ``length`` at the limit, None for scored or missing.
         logprobs: log-probability (nats) of each sampled token, at temperature 1, if asked for.
-        scores: log-probability (nats) of each continuation as a whole sequence, in the
-            order of ``settings.continuations``.
+        scores: log-probability (nats) that the reply begins with each continuation as a whole
+            word (``1`` is not counted where the reply goes on to ``10``), in the order of
+            ``settings.continuations``; their sum of exponentials is the captured mass.
         missing: why there is no reply, or None.
     """
 
@@ -125,13 +124,17 @@ class Answer(Record):
 
 
 class Judgement(Record):
-    """A number or a label for one answer, or missing with a reason; missing is never a score."""
+    """A number or a label for one answer, or missing with a reason; missing is never a score.
+
+    ``mass`` is the captured mass where the number is an expectation over scored replies.
+    """
 
     judge: str
     target: str
     ask: str
     label: str | None = None
     value: float | None = None
+    mass: float | None = None
     missing: str | None = None
     note: str = ""
 
