@@ -27,6 +27,7 @@ from spillover.records.results import (
     Sample,
     TargetResult,
 )
+from spillover.records.rows import Row
 from spillover.records.targets import (
     FineTune,
     Learning,
@@ -45,7 +46,7 @@ __all__ = [
     "Answer", "Ask", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
     "ConductClaim", "Effect", "FineTune", "Judgement", "Learning", "LocalWhat", "LoraSettings",
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
-    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "Role", "RuleRate", "Sample",
+    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "Role", "Row", "RuleRate", "Sample",
     "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",
     "Thresholds", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip
