@@ -40,6 +40,14 @@ class Judge(Protocol):
         ...
 
 
+class Progress(Protocol):
+    """Told how far a step is; the command line shows a bar, a script may ignore it."""
+
+    def __call__(self, step: str, done: float, total: float | None) -> None:
+        """Step ``step`` (a few words to show) has ``done`` of ``total`` parts; None: unknown."""
+        ...
+
+
 @dataclass(frozen=True)
 class Instrument:
     """What an audit measures with: questions, axes, judges by id, and how each kind is asked.
