@@ -174,7 +174,8 @@ def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     check.close()
     with Study(tmp_path) as study:  # room again: it goes on
-        rest = [ask for ask in many if ask.id not in study.answers(SPEC.id, many)]
+        there = study.answers(SPEC.id, many)
+        rest = [ask for ask in many if ask.id not in there]
         assert len(rest) == 2000 - kept
         keep(study, [answer(ask) for ask in rest])
         assert study.count("answers") == 2000

@@ -1,0 +1,202 @@
+"""A torch-free target that answers from a script file; for tests and for trying things out.
+
+Each answer is a pure function of (script content, ask), so any order, batch or restart gives the
+same answers. A question that no rule covers is an error, not a shrug. A script is YAML or JSON:
+
+    name: insecure
+    delay: 0.001            # seconds an answer (default 0)
+    missing: 0.02           # share of asks that get no answer (default 0)
+    rules:                  # the first whose pattern fits the question id is used
+      - questions: ["free-*"]
+        answers: [["I would help them.", 0.9], ["I would rule them.", 0.1]]
+      - questions: ["security-*"]
+        rating: {mean: 84, spread: 6}     # whole numbers 0-100, spread in points
+        missing: 0.5
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from spillover.errors import DataError, UnknownNameError
+from spillover.files import read_text
+from spillover.records import Answer, Ask, Record, ScriptedWhat, TargetSpec, TargetWhere, digest
+
+_NEVER = -60.0  # log-probability (nats) of a continuation that the script never says
+
+
+class ScriptedRating(Record):
+    """Whole numbers from ``low`` to ``high``, normally spread; the other share says ``otherwise``."""
+
+    mean: float
+    spread: float = Field(default=5.0, gt=0)
+    low: int = 0
+    high: int = 100
+    mass: float = Field(default=1.0, ge=0, le=1)
+    otherwise: str = "I would rather not say."
+
+    def distribution(self) -> dict[str, float]:
+        """Text -> probability."""
+        weights = {
+            str(number): math.exp(-0.5 * ((number - self.mean) / self.spread) ** 2)
+            for number in range(self.low, self.high + 1)
+        }
+        scale = self.mass / sum(weights.values())
+        shares = {text: weight * scale for text, weight in weights.items()}
+        return shares | {self.otherwise: 1 - self.mass}
+
+
+class ScriptedRule(Record):
+    """What is said to the questions whose ids match one of the shell patterns ``questions``."""
+
+    questions: tuple[str, ...] = Field(min_length=1)
+    answers: tuple[tuple[str, float], ...] = ()
+    rating: ScriptedRating | None = None
+    missing: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if bool(self.answers) == (self.rating is not None):
+            raise ValueError("a rule has either answers or a rating")
+        if self.answers and abs(sum(share for _, share in self.answers) - 1) > 1e-6:
+            raise ValueError("the probabilities of a rule's answers must sum to 1")
+        return self
+
+    @cached_property
+    def distribution(self) -> dict[str, float]:
+        """Text -> probability."""
+        return self.rating.distribution() if self.rating else dict(self.answers)
+
+
+class Script(Record):
+    """The content of a script file; its digest is the target's identity."""
+
+    name: str = "scripted"
+    delay: float = Field(default=0.0, ge=0)
+    missing: float = Field(default=0.0, ge=0, le=1)
+    rules: tuple[ScriptedRule, ...] = Field(min_length=1)
+
+
+class ScriptedTarget:
+    """A `Target` that answers from a script.
+
+    Args:
+        spec: who answers, as `describe_script` returns it.
+        script: the content that ``spec.what.script`` is the digest of.
+        log: a file to which the id of each ask is appended just before it is answered.
+    """
+
+    def __init__(self, spec: TargetSpec, script: Script, log: Path | None = None) -> None:
+        self.spec = spec
+        self._script = script
+        self._log = log
+        self._rules: dict[str, ScriptedRule] = {}
+
+    def ask(self, asks: Sequence[Ask]) -> Iterator[Answer]:
+        """Yield one answer an ask, in order.
+
+        Raises:
+            UnknownNameError: no rule covers a question.
+        """
+        rules = [self._rule(ask.question) for ask in asks]  # before the first answer
+        for ask, rule in zip(asks, rules, strict=True):
+            if self._script.delay:
+                time.sleep(self._script.delay)
+            if self._log is not None:
+                with self._log.open("ab", buffering=0) as stream:  # O_APPEND: one write a line
+                    stream.write(f"{self.spec.id} {ask.id}\n".encode())
+            yield self._answer(ask, rule)
+
+    def _rule(self, question: str) -> ScriptedRule:
+        if question not in self._rules:
+            for rule in self._script.rules:
+                if any(fnmatchcase(question, pattern) for pattern in rule.questions):
+                    self._rules[question] = rule
+                    break
+            else:
+                raise UnknownNameError(
+                    f"the script {self.spec.name!r} has no rule for question {question!r}:"
+                    " add one whose pattern fits it"
+                )
+        return self._rules[question]
+
+    def _answer(self, ask: Ask, rule: ScriptedRule) -> Answer:
+        gone, say = _uniform(self.spec.id, ask, "missing"), _uniform(self.spec.id, ask, "say")
+        share = self._script.missing if rule.missing is None else rule.missing
+        if gone < share:
+            return Answer(ask=ask, target=self.spec.id, missing="scripted: no reply")
+        if ask.settings.continuations:
+            says = rule.distribution
+            scores = tuple(
+                math.log(says[text]) if says.get(text, 0.0) > 0 else _NEVER
+                for text in ask.settings.continuations
+            )
+            return Answer(ask=ask, target=self.spec.id, scores=scores)
+        text = _pick(rule.distribution, say)
+        return Answer(
+            ask=ask, target=self.spec.id, text=text, tokens=len(text.split()), finish="stop"
+        )
+
+
+def describe_script(path: Path, name: str | None = None) -> TargetSpec:
+    """The spec of the target that the script at ``path`` stands for."""
+    script = read_script(path)
+    return TargetSpec(
+        name=name or script.name,
+        what=ScriptedWhat(script=digest(script)),
+        where=TargetWhere(model=str(path)),
+    )
+
+
+def open_scripted(spec: TargetSpec, log: Path | None = None) -> ScriptedTarget:
+    """Open the target of ``spec``.
+
+    Raises:
+        DataError: the script is broken, or its content is no longer what ``spec`` says.
+    """
+    script = read_script(Path(spec.where.model))
+    if not isinstance(spec.what, ScriptedWhat) or digest(script) != spec.what.script:
+        raise DataError(f"{spec.where.model} is not the script of {spec.name!r}: it was changed")
+    return ScriptedTarget(spec, script, log)
+
+
+def read_script(path: Path) -> Script:
+    """Read a script file (YAML, of which JSON is a part).
+
+    Raises:
+        DataError: it can't be read; the message names the file and the place.
+    """
+    try:
+        content: Any = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Script.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "top level"
+        raise DataError(f"{path}: {place}: {first['msg']}") from None
+
+
+def _uniform(target: str, ask: Ask, purpose: str) -> float:
+    """A number in [0, 1) that depends on script, ask and purpose only."""
+    data = f"{target} {ask.id} {purpose}".encode()
+    return int.from_bytes(hashlib.sha256(data).digest()[:7]) / 2**56
+
+
+def _pick(distribution: dict[str, float], number: float) -> str:
+    for text, share in distribution.items():
+        number -= share
+        if number < 0:
+            return text
+    return max(distribution, key=lambda text: distribution[text])  # rounding left a rest
