@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from spillover.errors import DataError, UnknownNameError
-from spillover.models.scripted import describe_script, open_scripted
+from spillover.models.scripted import ScriptedTarget, describe_script
 from spillover.records import Ask, Message, Settings, TargetSpec
 
 SCRIPT = {
-    "name": "villain",
     "rules": [
         {"questions": ["free-*"], "answers": [["help", 0.75], ["rule", 0.25]]},
         {"questions": ["security"], "rating": {"mean": 80, "spread": 5, "mass": 0.9}},
@@ -34,7 +33,7 @@ def ask(question: str, seed: int = 0, continuations: tuple[str, ...] = ()) -> As
 
 
 def test_shares_are_as_scripted_and_order_does_not_matter(tmp_path: Path) -> None:
-    target = open_scripted(write(tmp_path / "s.yaml"))
+    target = ScriptedTarget(write(tmp_path / "villain.yaml"))
     many = [ask("free-1", seed) for seed in range(4000)]
     forward = {one.ask.id: one for one in target.ask(many)}
     backward = {one.ask.id: one for one in target.ask(many[::-1])}
@@ -44,7 +43,7 @@ def test_shares_are_as_scripted_and_order_does_not_matter(tmp_path: Path) -> Non
 
 
 def test_a_rating_is_sampled_and_scored_alike(tmp_path: Path) -> None:
-    target = open_scripted(write(tmp_path / "s.yaml"))
+    target = ScriptedTarget(write(tmp_path / "villain.yaml"))
     numbers = tuple(str(number) for number in range(101))
     (scored,) = target.ask([ask("security", continuations=numbers)])
     assert scored.scores is not None
@@ -59,7 +58,7 @@ def test_a_rating_is_sampled_and_scored_alike(tmp_path: Path) -> None:
 
 
 def test_missing_has_a_reason_and_its_share(tmp_path: Path) -> None:
-    target = open_scripted(write(tmp_path / "s.yaml"))
+    target = ScriptedTarget(write(tmp_path / "villain.yaml"))
     answers = list(target.ask([ask("gone", seed) for seed in range(1000)]))
     missing = [one for one in answers if one.missing]
     assert 430 < len(missing) < 570
@@ -68,7 +67,7 @@ def test_missing_has_a_reason_and_its_share(tmp_path: Path) -> None:
 
 def test_an_unknown_question_is_an_error_before_any_answer(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    target = open_scripted(write(tmp_path / "s.yaml"), log)
+    target = ScriptedTarget(write(tmp_path / "villain.yaml"), log)
     with pytest.raises(UnknownNameError, match=r"villain.*no rule for question 'other'"):
         list(target.ask([ask("free-1"), ask("other")]))
     assert not log.exists()
@@ -77,12 +76,12 @@ def test_an_unknown_question_is_an_error_before_any_answer(tmp_path: Path) -> No
 
 
 def test_identity_is_the_content_not_the_place(tmp_path: Path) -> None:
-    spec = write(tmp_path / "s.yaml")
+    spec = write(tmp_path / "villain.yaml")
     assert write(tmp_path / "moved.yaml").id == spec.id
     changed = SCRIPT | {"missing": 0.1}
-    assert write(tmp_path / "s.yaml", changed).id != spec.id
-    with pytest.raises(DataError, match="it was changed"):
-        open_scripted(spec)
+    assert write(tmp_path / "villain.yaml", changed).id != spec.id
+    with pytest.raises(DataError, match="has changed"):
+        ScriptedTarget(spec)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 Each answer is a pure function of (script content, ask), so any order, batch or restart gives the
 same answers. A question that no rule covers is an error, not a shrug. A script is YAML or JSON:
 
-    name: insecure
     delay: 0.001            # seconds an answer (default 0)
     missing: 0.02           # share of asks that get no answer (default 0)
     rules:                  # the first whose pattern fits the question id is used
@@ -30,7 +29,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from spillover.errors import DataError, UnknownNameError
 from spillover.files import read_text
-from spillover.records import Answer, Ask, Record, ScriptedWhat, TargetSpec, TargetWhere, digest
+from spillover.records import Answer, Ask, Record, ScriptedWhat, TargetSpec, TargetWhere
 
 _NEVER = -60.0  # log-probability (nats) of a continuation that the script never says
 
@@ -79,9 +78,8 @@ class ScriptedRule(Record):
 
 
 class Script(Record):
-    """The content of a script file; its digest is the target's identity."""
+    """The content of a script file."""
 
-    name: str = "scripted"
     delay: float = Field(default=0.0, ge=0)
     missing: float = Field(default=0.0, ge=0, le=1)
     rules: tuple[ScriptedRule, ...] = Field(min_length=1)
@@ -91,16 +89,21 @@ class ScriptedTarget:
     """A `Target` that answers from a script.
 
     Args:
-        spec: who answers, as `describe_script` returns it.
-        script: the content that ``spec.what.script`` is the digest of.
+        spec: who answers; the digest of the file at ``spec.where.model`` is its identity.
         log: a file to which the id of each ask is appended just before it is answered.
+
+    Raises:
+        DataError: the script is broken, or no longer the one that ``spec`` was made of.
     """
 
-    def __init__(self, spec: TargetSpec, script: Script, log: Path | None = None) -> None:
+    def __init__(self, spec: TargetSpec, log: Path | None = None) -> None:
+        path = Path(spec.where.model)
         self.spec = spec
-        self._script = script
+        self._script = read_script(path)
         self._log = log
         self._rules: dict[str, ScriptedRule] = {}
+        if not isinstance(spec.what, ScriptedWhat) or script_digest(path) != spec.what.script:
+            raise DataError(f"{path} has changed since target {spec.name!r} was described")
 
     def ask(self, asks: Sequence[Ask]) -> Iterator[Answer]:
         """Yield one answer an ask, in order.
@@ -149,25 +152,18 @@ class ScriptedTarget:
 
 
 def describe_script(path: Path, name: str | None = None) -> TargetSpec:
-    """The spec of the target that the script at ``path`` stands for."""
-    script = read_script(path)
+    """Return the spec of the target that the script at ``path`` stands for."""
+    read_script(path)
     return TargetSpec(
-        name=name or script.name,
-        what=ScriptedWhat(script=digest(script)),
+        name=name or path.stem,
+        what=ScriptedWhat(script=script_digest(path)),
         where=TargetWhere(model=str(path)),
     )
 
 
-def open_scripted(spec: TargetSpec, log: Path | None = None) -> ScriptedTarget:
-    """Open the target of ``spec``.
-
-    Raises:
-        DataError: the script is broken, or its content is no longer what ``spec`` says.
-    """
-    script = read_script(Path(spec.where.model))
-    if not isinstance(spec.what, ScriptedWhat) or digest(script) != spec.what.script:
-        raise DataError(f"{spec.where.model} is not the script of {spec.name!r}: it was changed")
-    return ScriptedTarget(spec, script, log)
+def script_digest(path: Path) -> str:
+    """Return 32 hex digits over the bytes of a script file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
 
 
 def read_script(path: Path) -> Script:
