@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spillover.cli import compare
+from spillover.cli import ask, compare, report
 
 
 def _version(wanted: bool) -> None:
@@ -42,3 +42,5 @@ def _spillover(  # pyright: ignore[reportUnusedFunction]
 
 
 app.command()(compare.compare)
+app.command()(ask.ask)
+app.command()(report.report)

@@ -30,7 +30,7 @@ def compare(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
 ) -> None:
-    """Compare judged answers with a base and controls, and give the verdict.
+    """Give a verdict on tables of judged answers.
 
     An empty cell is a missing judgement, never a score. Exits with the verdict's code.
     """

@@ -1,0 +1,72 @@
+"""``spillover ask``: put one question to a target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spillover.cli.console import emit, emit_json, progress_bars
+
+if TYPE_CHECKING:
+    from spillover.records import Answer, Ask
+
+
+def ask(
+    target: Annotated[
+        str, typer.Argument(help="Model folder, fine-tune folder, toy:NAME or script:FILE.")
+    ],
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="Adapter folder to put on TARGET.")] = None,
+    times: Annotated[int, typer.Option("--times", "-n", min=1, help="Number of answers.")] = 1,
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
+    top_p: Annotated[float, typer.Option(min=0, max=1, help="Nucleus sampling.")] = 1.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the first answer; the next has the next.")] = 0,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="Score this reply instead of sampling one; may be given repeatedly."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print answers as JSON.")] = False,
+) -> None:
+    """Ask a target one question."""
+    from spillover.cli.names import model_path
+    from spillover.models import describe_target, open_target
+    from spillover.records import Ask, Message, Settings
+
+    spec = describe_target(model_path(target), adapter=adapter, device=device)
+    messages = (Message(role="system", content=system),) if system else ()
+    messages += (Message(role="user", content=question),)
+    settings = Settings(
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        continuations=tuple(score or ()),
+    )
+    asks = [
+        Ask(question="asked", paraphrase=0, messages=messages, settings=settings, seed=seed + i)
+        for i in range(1 if score else times)
+    ]
+    answers: list[Answer] = []
+    with progress_bars() as progress:
+        progress("asking", 0, len(asks))
+        for answer in open_target(spec).ask(asks):
+            answers.append(answer)
+            progress("asking", len(answers), len(asks))
+    _print(sorted(answers, key=lambda answer: answer.ask.seed), asks, as_json=json)
+
+
+def _print(answers: list[Answer], asks: list[Ask], *, as_json: bool) -> None:
+    if as_json:
+        emit_json([answer.model_dump(mode="json") for answer in answers])
+        return
+    for answer in answers:
+        if answer.missing is not None:
+            emit(f"(no answer: {answer.missing})")
+        elif answer.scores is not None:
+            for text, score in zip(asks[0].settings.continuations, answer.scores, strict=True):
+                emit(f"{score:8.3f}  {text}")
+        else:
+            emit(answer.text)
