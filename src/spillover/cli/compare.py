@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spillover.cli.console import emit_json, emit_rich, finish
+from spillover.cli.console import emit_json, finish, show
 
 
 def compare(
@@ -35,7 +35,7 @@ def compare(
     An empty cell is a missing judgement, never a score. Exits with the verdict's code.
     """
     from spillover.compare import compare_tables
-    from spillover.report import terminal, write_report
+    from spillover.report import write_report
 
     result = compare_tables(answers, base=base, controls=_named(control or []))
     if out is not None:
@@ -43,7 +43,7 @@ def compare(
     if json:
         emit_json(result)
     else:
-        emit_rich(terminal(result))
+        show(result)
     finish(result)
 
 

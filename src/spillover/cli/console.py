@@ -45,13 +45,18 @@ def emit_json(value: Any) -> None:
         emit(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def emit_rich(renderable: Any) -> None:
-    """Print something of rich on stdout, in colour only where stdout is a terminal."""
+def show(result: AuditResult) -> None:
+    """Print a result on stdout: a coloured table on a terminal, plain lines in a file or pipe."""
+    from spillover.report import summary, summary_lines
+
+    if not sys.stdout.isatty():
+        emit("\n".join(summary_lines(result)))
+        return
     from rich.console import Console
 
     console = Console()
     with console.capture() as captured:
-        console.print(renderable)
+        console.print(summary(result))
     emit(captured.get().rstrip("\n"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spillover.cli.console import emit, emit_json, emit_rich
+from spillover.cli.console import emit, emit_json, show
 
 if TYPE_CHECKING:
     from spillover.records import AuditResult
@@ -22,7 +22,7 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
 ) -> None:
     """Show or write again the report of an audit."""
-    from spillover.report import terminal, write_report
+    from spillover.report import write_report
 
     result = _read(source)
     if out is not None:
@@ -32,26 +32,18 @@ def report(
     elif out is not None:
         emit(str(out / "report.html"))
     else:
-        emit_rich(terminal(result))
+        show(result)
 
 
 def _read(source: Path) -> AuditResult:
-    from pydantic import ValidationError
+    from spillover.errors import MissingFileError
+    from spillover.report import read_report
+    from spillover.store import DATABASE, Study
 
-    from spillover.errors import DataError, MissingFileError
-    from spillover.files import read_text
-    from spillover.records import AuditResult
-    from spillover.store import Study
-
-    if source.is_dir():
-        with Study(source, read_only=True) as study:
-            result = study.last_result()
-        if result is None:
-            raise MissingFileError(f"no audit in {source} has come to its end: run it again")
-        return result
-    try:
-        return AuditResult.model_validate_json(read_text(source))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{source} is no report.json: {place} {first['msg']}".rstrip()) from None
+    if not (source / DATABASE).is_file():
+        return read_report(source)
+    with Study(source, read_only=True) as study:
+        result = study.last_result()
+    if result is None:
+        raise MissingFileError(f"no audit in {source} has come to its end: run it again")
+    return result
