@@ -42,6 +42,11 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             raise
         say(f"error: {error}")
         return 1
+    except OSError as error:
+        if debug:
+            raise
+        say(f"error: {error.filename or 'output'}: {error.strerror or error}")
+        return 1
     except Exception as error:
         if debug:
             raise
@@ -59,6 +64,6 @@ def _flush(code: int) -> int:
         drop_stdout()
     except OSError as error:
         drop_stdout()
-        say(f"error: can't write to stdout: {error.strerror}")
+        say(f"error: output: {error.strerror}")
         return 1
     return code
