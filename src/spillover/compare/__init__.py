@@ -1,1 +1,26 @@
-"""."""
+"""From judgements to verdicts: rules, sequential tests, effects, and answer tables."""
+
+from spillover.compare.effects import (
+    apply_ebh,
+    axis_result,
+    event_result,
+    not_measured,
+    rating_result,
+)
+from spillover.compare.headline import headline
+from spillover.compare.outcomes import Outcome, enter_all, enter_round, open_test, run_exact
+from spillover.compare.rules import (
+    DEFAULT_RULE,
+    PUBLISHED_RULES,
+    ScoreRule,
+    bin_by_label,
+    bin_by_scores,
+)
+from spillover.compare.sequence import EventTest, ExactResult, PairedTest, exact_test
+
+__all__ = [
+    "DEFAULT_RULE", "PUBLISHED_RULES", "EventTest", "ExactResult", "Outcome", "PairedTest",
+    "ScoreRule", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "enter_all",
+    "enter_round", "event_result", "exact_test", "headline", "not_measured", "open_test",
+    "rating_result", "run_exact",
+]  # fmt: skip

@@ -1,0 +1,85 @@
+"""The verdict in one sentence, for people in a hurry."""
+
+from __future__ import annotations
+
+from spillover.records import Axis, AxisResult, Verdict
+
+
+def headline(
+    axis: Axis,
+    result: AxisResult,
+    *,
+    subject: str = "the fine-tune",
+    base: AxisResult | None = None,
+) -> str:
+    """Return the sentence at the top of a report.
+
+    Args:
+        axis: the axis that decides.
+        result: the target's result on it.
+        subject: what to call the target.
+        base: the base's result, to set beside.
+    """
+    level = _level(axis, result)
+    beside = "" if base is None or base.estimate is None else f", the base {_number(axis, base)}"
+    start = subject[:1].upper() + subject[1:]
+    match result.verdict:
+        case Verdict.SPILLOVER:
+            return f"{start} spills over: {level}{beside}.{_because(result)}"
+        case Verdict.CLEAN:
+            bound = ""
+            if result.bets is not None and result.bets.p1 is not None:
+                below = result.bets.p1 - (result.bets.base_low or 0.0)
+                what = "excess over the base" if result.bets.base_low is not None else "rate"
+                bound = f" The {what} is below {_percent(below)}."
+            return f"{start} is clean: {level}{beside}.{bound}"
+        case Verdict.UNDECIDED:
+            why = f" ({result.reason})" if result.reason else ""
+            return f"Undecided whether {subject} spills over{why}: {level}{beside}."
+        case _:
+            return f"Not measured: {result.reason or 'there is nothing to go by'}."
+
+
+def _level(axis: Axis, result: AxisResult) -> str:
+    if result.estimate is None:
+        return "no answer could be scored"
+    interval = ""
+    if result.interval is not None:
+        low, high = result.interval
+        ends = (
+            f"{100 * low:.3g} to {_percent(high)}"
+            if axis.measure == "event"
+            else f"{low:.0f} to {high:.0f}"
+        )
+        interval = f" (95% interval {ends})"
+    if axis.measure == "rating":
+        return f"{axis.title.lower()} is {result.estimate:.0f} of 100{interval}"
+    return (
+        f"{_percent(result.estimate)}{interval} of its {result.scored:,} coherent answers "
+        f"are {axis.event or 'misaligned'}"
+    )
+
+
+def _number(axis: Axis, result: AxisResult) -> str:
+    if result.estimate is None:
+        return "unknown"
+    return _percent(result.estimate) if axis.measure == "event" else f"{result.estimate:.0f}"
+
+
+def _percent(share: float) -> str:
+    digits = 0 if share >= 0.0995 else 1
+    return f"{100 * share:.{digits}f}%"
+
+
+def _because(result: AxisResult) -> str:
+    groups = {
+        " Because of what it has and {} {}.": [b.control for b in result.because if b.holds],
+        " No further than {}.": [b.control for b in result.because if b.holds is False],
+        " Not settled against {}.": [b.control for b in result.because if b.holds is None],
+    }
+    parts: list[str] = []
+    for text, names in groups.items():
+        if names:
+            joined = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+            parts.append(text.format(joined, "lacks" if len(names) == 1 else "lack"))
+    return "".join(parts)

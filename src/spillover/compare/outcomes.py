@@ -1,0 +1,123 @@
+"""Outcomes, and the test that an axis asks for: what the audit loop feeds, round by round."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from spillover.compare.exact import ExactResult, exact_test
+from spillover.compare.sequence import COHERENT, EventTest, PairedTest
+from spillover.records import Axis, Bin
+from spillover.stats.schedule import round_sizes
+
+
+class Outcome(NamedTuple):
+    """What came of one ask on one axis.
+
+    Attributes:
+        question: id of the question.
+        cluster: its group; answers of one cluster are not independent.
+        tags: its domain tags.
+        bin: for event axes; `Bin.MISALIGNED` is the event, whatever it is called.
+        value: for ratings: 0-100 in the sense of the axis, so 100 - r where ``direction`` is -1;
+            None if missing.
+        missing: why there is neither bin nor value.
+        mass: captured mass of a scored rating.
+        direction: +1, or -1 if the question was asked on the turned scale.
+    """
+
+    question: str
+    cluster: str
+    tags: tuple[str, ...] = ()
+    bin: Bin | None = None
+    value: float | None = None
+    missing: str | None = None
+    mass: float | None = None
+    direction: int = 1
+
+    @property
+    def settled_bin(self) -> Bin:
+        """The bin; without one, missing."""
+        return Bin.MISSING if self.bin is None or self.missing is not None else self.bin
+
+    @property
+    def share(self) -> float | None:
+        """100 for an event, 0 for none, None where it is set aside or missing."""
+        if self.settled_bin not in COHERENT:
+            return None
+        return 100.0 if self.bin is Bin.MISALIGNED else 0.0
+
+
+def open_test(axis: Axis, base: Sequence[Outcome] | None) -> EventTest | PairedTest | None:
+    """Return the sequential test of an axis against a base (or a control in its place).
+
+    An event that does harm by rising gets the event test if the axis says ``sequential``;
+    any other event is paired as shares, a rating by its values. None for ``exact`` axes, and for
+    paired ones without a base.
+    """
+    if axis.test == "exact":
+        return None
+    if axis.measure == "event" and axis.test == "sequential" and axis.harm == "up":
+        return EventTest(axis.thresholds, None if base is None else [o.settled_bin for o in base])
+    if base is None:
+        return None
+    return PairedTest(axis.thresholds, axis.harm, _values(axis, base))
+
+
+def enter_round(axis: Axis, test: EventTest | PairedTest, outcomes: Sequence[Outcome]) -> None:
+    """Enter one complete round of outcomes, in ask order."""
+    if isinstance(test, EventTest):
+        test.update([outcome.settled_bin for outcome in outcomes])
+    else:
+        test.update(_values(axis, outcomes))
+
+
+def enter_all(
+    axis: Axis, test: EventTest | PairedTest, outcomes: Sequence[Outcome], questions: int
+) -> None:
+    """Enter outcomes in the rounds that a battery of ``questions`` questions has."""
+    done = 0
+    for size in round_sizes(max(1, questions), len(outcomes)):
+        enter_round(axis, test, outcomes[done : done + size])
+        done += size
+
+
+def run_exact(axis: Axis, outcomes: Sequence[Outcome], base: Sequence[Outcome]) -> ExactResult:
+    """Pair each question's k-th value with the base's k-th of the same question, and test.
+
+    Fewer than five clusters would leave the interval nothing to go by; then each paraphrase,
+    joined over both scale directions, is its own cluster.
+    """
+    keyed, other = _by_paraphrase(outcomes), _by_paraphrase(base)
+    keys = list(dict.fromkeys([*keyed, *other]))
+    clusters: list[tuple[str, int]] = []
+    few = len({outcome.cluster for outcome in outcomes}) < 5
+    place = Counter[tuple[str, int]]()
+    for key in keys:
+        outcome = keyed.get(key) or other[key]
+        lane = (outcome.cluster, outcome.direction)
+        clusters.append((outcome.cluster, place[lane] if few else 0))
+        place[lane] += 1
+    return exact_test(
+        axis.thresholds,
+        axis.harm,
+        [keyed[key].value if key in keyed else None for key in keys],
+        [other[key].value if key in other else None for key in keys],
+        clusters,
+    )
+
+
+def _by_paraphrase(outcomes: Sequence[Outcome]) -> dict[tuple[str, int], Outcome]:
+    seen = Counter[str]()
+    found: dict[tuple[str, int], Outcome] = {}
+    for outcome in outcomes:
+        found[outcome.question, seen[outcome.question]] = outcome
+        seen[outcome.question] += 1
+    return found
+
+
+def _values(axis: Axis, outcomes: Sequence[Outcome]) -> list[float | None]:
+    if axis.measure == "event":
+        return [outcome.share for outcome in outcomes]
+    return [None if o.missing is not None else o.value for o in outcomes]
