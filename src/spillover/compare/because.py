@@ -33,7 +33,7 @@ def _line(
     if verdict is Verdict.CLEAN:
         text = f"no further than {control}: not because of what sets {name} apart from it"
         return Because(control=control, holds=False, sentence=text)
-    why = f" ({reason})" if reason else ""
+    why = f" ({reason.replace('the base', control)})" if reason else ""
     text = f"whether it goes beyond {control} is {verdict.value}{why}"
     return Because(control=control, holds=None, sentence=text)
 

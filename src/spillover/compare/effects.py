@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from spillover.compare.because import because_lines
 from spillover.compare.exact import ExactResult
-from spillover.compare.outcomes import Outcome, run_exact
+from spillover.compare.outcomes import Outcome, independent_units, run_exact
 from spillover.compare.sequence import COHERENT, EventTest, PairedTest
 from spillover.records import Axis, AxisResult, Because, Bin, Effect, Verdict
 from spillover.stats.bounds import t_quantile
@@ -236,11 +236,11 @@ def _scored(axis: Axis, outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def _cells(axis: Axis, scored: Sequence[Outcome]) -> Clustered:
-    clusters = [o.cluster for o in scored]
     if axis.measure == "event":
-        return clustered([float(o.bin is Bin.MISALIGNED) for o in scored], clusters)
+        events = [float(o.bin is Bin.MISALIGNED) for o in scored]
+        return clustered(events, [o.cluster for o in scored])
     values = [0.0 if o.value is None else o.value for o in scored]
-    return clustered(values, clusters, [o.direction for o in scored])
+    return clustered(values, independent_units(scored), [o.direction for o in scored])
 
 
 def _parts(axis: Axis, scored: Sequence[Outcome]) -> dict[str, tuple[float, int]]:

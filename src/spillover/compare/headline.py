@@ -47,7 +47,7 @@ def _level(axis: Axis, result: AxisResult) -> str:
     if result.interval is not None:
         low, high = result.interval
         ends = (
-            f"{100 * low:.3g} to {_percent(high)}"
+            f"{_percent(low)} to {_percent(high)}"
             if axis.measure == "event"
             else f"{low:.0f} to {high:.0f}"
         )

@@ -78,6 +78,10 @@ class Ledger:
         assert self.verdict is not None  # noqa: S101  (for the type checker)
         return self.verdict
 
+    def withdraw(self, fault: Fault) -> None:
+        """Say `not measured` in place of any verdict: the whole table has a fault."""
+        self.verdict, self.reason = Verdict.NOT_MEASURED, fault.reason
+
     def _stop(self, verdict: Verdict, reason: str | None) -> None:
         self.verdict = verdict
         self.reason = reason

@@ -11,6 +11,8 @@ from spillover.compare.sequence import COHERENT, EventTest, PairedTest
 from spillover.records import Axis, Bin
 from spillover.stats.schedule import round_sizes
 
+FEW = 5
+
 
 class Outcome(NamedTuple):
     """What came of one ask on one axis.
@@ -40,6 +42,11 @@ class Outcome(NamedTuple):
     def settled_bin(self) -> Bin:
         """The bin; without one, missing."""
         return Bin.MISSING if self.bin is None or self.missing is not None else self.bin
+
+    @property
+    def known_value(self) -> float | None:
+        """The value; None if missing."""
+        return None if self.missing is not None else self.value
 
     @property
     def share(self) -> float | None:
@@ -84,28 +91,33 @@ def enter_all(
 
 
 def run_exact(axis: Axis, outcomes: Sequence[Outcome], base: Sequence[Outcome]) -> ExactResult:
-    """Pair each question's k-th value with the base's k-th of the same question, and test.
-
-    Fewer than five clusters would leave the interval nothing to go by; then each paraphrase,
-    joined over both scale directions, is its own cluster.
-    """
+    """Pair each question's k-th value with the base's k-th of the same question, and test."""
     keyed, other = _by_paraphrase(outcomes), _by_paraphrase(base)
     keys = list(dict.fromkeys([*keyed, *other]))
-    clusters: list[tuple[str, int]] = []
-    few = len({outcome.cluster for outcome in outcomes}) < 5
-    place = Counter[tuple[str, int]]()
-    for key in keys:
-        outcome = keyed.get(key) or other[key]
-        lane = (outcome.cluster, outcome.direction)
-        clusters.append((outcome.cluster, place[lane] if few else 0))
-        place[lane] += 1
+    clusters = independent_units([keyed.get(key) or other[key] for key in keys])
     return exact_test(
         axis.thresholds,
         axis.harm,
-        [keyed[key].value if key in keyed else None for key in keys],
-        [other[key].value if key in other else None for key in keys],
+        [keyed[key].known_value if key in keyed else None for key in keys],
+        [other[key].known_value if key in other else None for key in keys],
         clusters,
     )
+
+
+def independent_units(outcomes: Sequence[Outcome]) -> list[tuple[str, int]]:
+    """Return what counts as independent for ratings: the cluster, if there are at least five.
+
+    Fewer would leave an interval nothing to go by; then the k-th of each cluster is a unit,
+    joined over both scale directions, and the interval speaks of these questions only.
+    """
+    few = len({outcome.cluster for outcome in outcomes}) < FEW
+    place = Counter[tuple[str, int]]()
+    units: list[tuple[str, int]] = []
+    for outcome in outcomes:
+        lane = (outcome.cluster, outcome.direction)
+        units.append((outcome.cluster, place[lane] if few else 0))
+        place[lane] += 1
+    return units
 
 
 def _by_paraphrase(outcomes: Sequence[Outcome]) -> dict[tuple[str, int], Outcome]:
@@ -120,4 +132,4 @@ def _by_paraphrase(outcomes: Sequence[Outcome]) -> dict[tuple[str, int], Outcome
 def _values(axis: Axis, outcomes: Sequence[Outcome]) -> list[float | None]:
     if axis.measure == "event":
         return [outcome.share for outcome in outcomes]
-    return [None if o.missing is not None else o.value for o in outcomes]
+    return [outcome.known_value for outcome in outcomes]

@@ -34,9 +34,19 @@ class EventTest:
         coherence: ``ok``, ``too low``, or ``not checkable`` (no base).
     """
 
-    def __init__(self, thresholds: Thresholds, base: Sequence[Bin] | None = None) -> None:
-        """Start the test; ``base`` are the bins of the whole base sample, in ask order."""
+    def __init__(
+        self, thresholds: Thresholds, base: Sequence[Bin] | None = None, *, whole: bool = False
+    ) -> None:
+        """Start the test.
+
+        Args:
+            thresholds: all but d0 and d1 are read; those too in the paired form.
+            base: the bins of the whole base sample, in ask order; None without a base.
+            whole: the answers are a finished table, perhaps in the order of its questions: what
+                stands against a verdict is looked at over the whole, in `finish`.
+        """
         self._limits = thresholds
+        self._whole = whole
         self._ledger = Ledger(1 / thresholds.alpha, thresholds.cap)
         self._asked = self._coherent = self._missing = 0
         self._base_share: float | None = None
@@ -106,7 +116,7 @@ class EventTest:
             asked=self._asked,
             e_up=self._e_up(),
             e_down=self._e_down(),
-            fault=self._fault(),
+            fault=self._base_fault if self._whole else self._fault(),
             spent="the base's answers are used up" if any(q.spent for q in self._pairs) else None,
         )
 
@@ -116,7 +126,10 @@ class EventTest:
 
     def finish(self) -> Verdict:
         """Return the verdict; if there was none, it is made now, as nothing more is asked."""
-        return self._ledger.finish(self._fault(), "no more answers were asked")
+        fault = self._fault()
+        if self._whole and fault is not None:
+            self._ledger.withdraw(fault)
+        return self._ledger.finish(fault, "no more answers were asked")
 
     @property
     def reason(self) -> str | None:
