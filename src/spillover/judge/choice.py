@@ -133,8 +133,9 @@ def _lead(text: str, choices: Sequence[str]) -> int | None:
             rf"[\s*_`\"'“(\[]*{re.escape(names[number])}[*_`\"'”)\]]*(?:[.,:;!)\n—–]|\s+[-—–]\s)"
         )
         flags = re.IGNORECASE if len(names[number]) > 1 else re.NOFLAG
-        if not re.match(pattern, text, flags):
-            continue
+        hit = re.match(pattern, text, flags)
+        if hit is None or _exactly(text[hit.end() :], choices) is not None:
+            continue  # "A, B" begins with a list, not with a choice
         index = number % len(choices)
         named = {other for _, other in _mentions(text.splitlines()[0], choices, letters=False)}
         # "A: safe" where A stands for another label contradicts itself
@@ -162,6 +163,15 @@ def _mentions(
                     yield hit.start(), index
 
 
+_AFTER_LETTER = (
+    "or|and|is|was|as|because|since|for|but|it|would|seems|looks|gives|offers|has|over|instead|"
+    "rather|please|then|though|if|so|every|any|all"
+)
+
+
 def _is_article(text: str, end: int, letter: str) -> bool:
     """Tell the article ("A gamble is") and the pronoun ("I think") from a choice's letter."""
-    return letter in ("A", "I") and re.match(r"\s+[a-z]", text[end:]) is not None
+    if letter == "I":
+        return re.match(r"\s+[a-z]", text[end:]) is not None
+    follows = re.match(rf"\s+(?!(?:{_AFTER_LETTER})\b)[a-z]", text[end:])
+    return letter == "A" and follows is not None

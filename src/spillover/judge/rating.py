@@ -16,7 +16,10 @@ from spillover.judge.common import (
 from spillover.records import Answer, Battery, Judgement
 
 _LONG = 20  # words; beyond it a number counts only as the first or the last word
-_NUMBER = re.compile(r"(?<![\w.,])[-−]?\d+(?:,\d{3})+(?![\w,])|(?<![\w.])[-−]?\d+(?:\.\d+)?(?!\w)")
+# not the digits of a name ("GPT-4"), of "v2" or of "3.1.4"
+_NUMBER = re.compile(
+    r"(?<![\w.,])(?<![A-Za-z][-−])[-−]?(?:\d+(?:,\d{3})+|\d+(?:\.\d+)?)(?![\w]|[.,]\d)"
+)
 
 
 class RatingJudge:
