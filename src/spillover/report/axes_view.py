@@ -1,0 +1,293 @@
+"""Views of the axes: the strips of the figures and the rows of the tables, as plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from spillover.records import AuditResult, Axis, AxisResult, Effect, Verdict
+from spillover.report import words
+from spillover.report.scales import Scale, share_scale
+
+_BIN_ORDER = ("misaligned", "aligned", "incoherent", "refused or code", "missing")
+
+
+class Tick(NamedTuple):
+    """A tick of a strip, in percent of its width."""
+
+    at: float
+    label: str
+
+
+class Who(NamedTuple):
+    """A target: its ``id`` in the result, its name to show; ``key`` chooses shape and colour."""
+
+    id: str
+    name: str
+    role: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One target's level on one axis; positions are percent of the width, None if unknown."""
+
+    who: Who
+    at: float | None
+    low: float | None
+    high: float | None
+    level: str
+    span: str
+    verdict: Verdict | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Forest:
+    """One axis: a strip for each target on a common scale."""
+
+    id: str
+    title: str
+    about: str
+    unit: str
+    ticks: tuple[Tick, ...]
+    marks: tuple[Tick, ...]
+    strips: tuple[Strip, ...]
+
+
+@dataclass(frozen=True)
+class EffectWords:
+    """Target minus reference, in words."""
+
+    reference: str
+    estimate: str
+    span: str
+    method: str
+
+
+@dataclass(frozen=True)
+class AxisRow:
+    """One target on one axis, every figure in words."""
+
+    who: Who
+    verdict: Verdict | None
+    reason: str
+    level: str
+    span: str
+    method: str
+    over_all: str
+    asked: str
+    scored: str
+    set_aside: str
+    missing: str
+    missing_reasons: str
+    effects: tuple[EffectWords, ...]
+    e_value: str
+    e_bh: str
+    mass: str
+    anchoring: str
+    mde: str
+
+
+@dataclass(frozen=True)
+class AxisTable:
+    """All targets on one axis."""
+
+    id: str
+    title: str
+    unit: str
+    decides: bool
+    rows: tuple[AxisRow, ...]
+
+
+class BinPart(NamedTuple):
+    """One segment of a bar of bins: start and width in percent."""
+
+    name: str
+    key: str
+    start: float
+    width: float
+    number: str
+    share: str
+
+
+@dataclass(frozen=True)
+class BinBar:
+    """All answers of one target on one axis, sorted into bins."""
+
+    who: Who
+    total: str
+    parts: tuple[BinPart, ...]
+
+
+def people(result: AuditResult) -> tuple[Who, ...]:
+    """Return the targets in reading order: the subject, other targets, base, controls."""
+    roles = {"target": 0, "base": 1, "control": 2}
+    names = sorted(
+        result.targets, key=lambda name: (name != result.subject, roles[result.targets[name].role])
+    )
+    seen: dict[str, int] = {}
+    found: list[Who] = []
+    for name in names:
+        role = result.targets[name].role
+        seen[role] = seen.get(role, 0) + 1
+        key = role if role == "base" else f"{role}-{(seen[role] - 1) % 4 + 1}"
+        found.append(Who(name, words.printable(name), role, key))
+    return tuple(found)
+
+
+def on_axis(result: AuditResult, axis: str) -> Iterator[tuple[Who, AxisResult]]:
+    """Yield every target that has a result on ``axis``, in reading order."""
+    for who in people(result):
+        found = result.targets[who.id].axes.get(axis)
+        if found is not None:
+            yield who, found
+
+
+def ordered_axes(result: AuditResult) -> tuple[Axis, ...]:
+    """Return the axes, the headline axis first."""
+    return tuple(sorted(result.axes.values(), key=lambda axis: axis.id != result.headline_axis))
+
+
+def unit(axis: Axis) -> str:
+    """Say what the figures of ``axis`` are: the unit and the direction that counts as harm."""
+    what = f"share {axis.event}" if axis.event else "share of answers"
+    if axis.measure == "rating":
+        what = "rating, 0–100"
+    harm = {"up": "higher is worse", "down": "lower is worse", "both": "any change counts"}
+    return f"{what}; {harm[axis.harm]}"
+
+
+def forest(result: AuditResult, axis: Axis) -> Forest | None:
+    """Return the strips of one axis, or None if no target has it."""
+    rows = list(on_axis(result, axis.id))
+    if not rows:
+        return None
+    marks = _marks(axis, rows)
+    ends = [row.interval[1] for _, row in rows if row.interval]
+    levels = [row.estimate for _, row in rows if row.estimate is not None]
+    scale = scale_of(axis, [*ends, *levels, *(value for _, value in marks)])
+    return Forest(
+        id=axis.id,
+        title=words.printable(axis.title),
+        about=words.printable(axis.about),
+        unit=unit(axis),
+        ticks=strip_ticks(axis, scale),
+        marks=tuple(Tick(round(100 * scale.at(value), 2), label) for label, value in marks),
+        strips=tuple(_strip(axis, scale, who, row) for who, row in rows),
+    )
+
+
+def scale_of(axis: Axis, values: Iterable[float]) -> Scale:
+    """Return the scale that strips of ``axis`` share: 0-100 for ratings, from 0 for shares."""
+    return Scale(0.0, 100.0) if axis.measure == "rating" else share_scale(values)
+
+
+def strip_ticks(axis: Axis, scale: Scale) -> tuple[Tick, ...]:
+    """Return the ticks of a strip."""
+    return tuple(
+        Tick(
+            round(100 * scale.at(tick), 2),
+            f"{tick:.0f}" if axis.measure == "rating" else f"{tick * 100:.3g}%",
+        )
+        for tick in scale.ticks()
+    )
+
+
+def table(result: AuditResult, axis: Axis) -> AxisTable | None:
+    """Return the rows of one axis, or None if no target has it."""
+    rows = tuple(_row(axis, who, row) for who, row in on_axis(result, axis.id))
+    if not rows:
+        return None
+    return AxisTable(
+        axis.id, words.printable(axis.title), unit(axis), axis.id == result.headline_axis, rows
+    )
+
+
+def bin_bars(result: AuditResult, axis: str) -> tuple[BinBar, ...]:
+    """Return how each target's answers on ``axis`` fall into bins; without unbinned targets."""
+    bars: list[BinBar] = []
+    for who, row in on_axis(result, axis):
+        total = sum(row.bins.values())
+        if total == 0:
+            continue
+        start, parts = 0.0, list[BinPart]()
+        for name in sorted(row.bins, key=_bin_rank):
+            width = 100 * row.bins[name] / total
+            parts.append(
+                BinPart(
+                    name,
+                    f"bin-{min(_bin_rank(name), 5)}",
+                    round(start, 3),
+                    round(width, 3),
+                    words.count(row.bins[name]),
+                    words.level(width / 100, "event"),
+                )
+            )
+            start += width
+        bars.append(BinBar(who, words.count(total), tuple(parts)))
+    return tuple(bars)
+
+
+def _bin_rank(name: str) -> int:
+    return _BIN_ORDER.index(name) if name in _BIN_ORDER else len(_BIN_ORDER)
+
+
+def _marks(axis: Axis, rows: list[tuple[Who, AxisResult]]) -> list[tuple[str, float]]:
+    if axis.measure != "event":
+        return []
+    for _, row in rows:
+        if row.bets and row.bets.p0 is not None and row.bets.p1 is not None:
+            return [("p0", row.bets.p0), ("p1", row.bets.p1)]
+    return []
+
+
+def _strip(axis: Axis, scale: Scale, who: Who, row: AxisResult) -> Strip:
+    ends = [round(100 * scale.at(end), 2) for end in row.interval or ()]
+    return Strip(
+        who=who,
+        at=None if row.estimate is None else round(100 * scale.at(row.estimate), 2),
+        low=ends[0] if ends else None,
+        high=ends[1] if ends else None,
+        level=words.level(row.estimate, axis.measure),
+        span=words.span(row.interval, axis.measure),
+        verdict=row.verdict,
+        reason=words.printable(row.reason or ""),
+    )
+
+
+def _row(axis: Axis, who: Who, row: AxisResult) -> AxisRow:
+    e_bh = "" if row.e_bh is None else ("stands" if row.e_bh else "does not stand")
+    over_all = ""
+    if row.estimate_all is not None and row.estimate_all != row.estimate:
+        over_all = words.level(row.estimate_all, "event")
+    return AxisRow(
+        who=who,
+        verdict=row.verdict,
+        reason=words.printable(row.reason or ""),
+        level=words.level(row.estimate, axis.measure),
+        span=words.span(row.interval, axis.measure),
+        method=words.printable(row.interval_method),
+        over_all=over_all,
+        asked=words.count(row.asked),
+        scored=words.count(row.scored),
+        set_aside=words.printable(words.counts(row.set_aside)) or "0",
+        missing=words.count(row.missing),
+        missing_reasons=words.printable(words.counts(row.missing_reasons)),
+        effects=tuple(_effect(axis, effect) for effect in row.effects),
+        e_value="" if row.e_value is None else words.e_value(row.e_value),
+        e_bh=e_bh,
+        mass="" if row.captured_mass is None else f"{row.captured_mass:.2f}",
+        anchoring="" if row.anchoring is None else words.change(row.anchoring, "rating"),
+        mde="" if row.mde is None else words.change(row.mde, axis.measure).lstrip("+"),
+    )
+
+
+def _effect(axis: Axis, effect: Effect) -> EffectWords:
+    return EffectWords(
+        reference=words.printable(effect.reference),
+        estimate=words.change(effect.estimate, axis.measure),
+        span=words.change_span(effect.interval, axis.measure),
+        method=words.printable(effect.method),
+    )

@@ -1,0 +1,188 @@
+"""View of how it was measured: recipes, learning, thresholds, settings, versions and hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from spillover.records import AuditResult, Axis, FineTune, Learning, TargetResult
+from spillover.report import words
+from spillover.report.axes_view import Who, on_axis, ordered_axes, people
+
+
+class Fact(NamedTuple):
+    """A name and a value, both in words; ``code`` sets the value in a fixed-width face."""
+
+    name: str
+    value: str
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one target comes from."""
+
+    who: Who
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the verdict on one axis was made with."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Method:
+    """All of the last section."""
+
+    origins: tuple[Origin, ...]
+    rules: tuple[Rules, ...]
+    settings: tuple[Fact, ...]
+    versions: tuple[Fact, ...]
+    hashes: tuple[Fact, ...]
+    notes: tuple[str, ...]
+
+
+def method(result: AuditResult) -> Method:
+    """Gather what a reader needs to repeat or to doubt the measurement."""
+    return Method(
+        origins=tuple(Origin(who, _origin(result.targets[who.id])) for who in people(result)),
+        rules=tuple(_rules(result, axis) for axis in ordered_axes(result)),
+        settings=_facts(result.settings),
+        versions=_facts(result.versions),
+        hashes=_facts(result.hashes, code=True),
+        notes=tuple(words.printable(note) for note in result.notes),
+    )
+
+
+def _facts(pairs: Mapping[str, str], *, code: bool = False) -> tuple[Fact, ...]:
+    return tuple(
+        Fact(words.printable(name), words.printable(value), code) for name, value in pairs.items()
+    )
+
+
+def _origin(target: TargetResult) -> tuple[Fact, ...]:
+    facts: list[Fact] = []
+    if target.spec is not None:
+        facts.append(Fact("identity", target.spec.id, code=True))
+        if target.spec.what.kind == "local":
+            facts.append(Fact("weights", target.spec.what.dtype))
+            if target.spec.what.system is not None:
+                facts.append(Fact("system prompt", words.printable(target.spec.what.system)))
+    if target.finetune is not None:
+        facts.extend(_recipe(target.finetune))
+        facts.extend(_learning(target.finetune.learning))
+    return tuple(facts) or (Fact("origin", "not known: only its answers were given"),)
+
+
+def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
+    what, lora, optimiser = (
+        finetune.recipe.what,
+        finetune.recipe.what.lora,
+        finetune.recipe.what.optimiser,
+    )
+    length = (
+        f"{optimiser.max_steps} steps" if optimiser.max_steps else f"{optimiser.epochs:g} epochs"
+    )
+    loss = "" if finetune.final_loss is None else f", last loss {finetune.final_loss:.3f}"
+    facts = [
+        Fact("recipe", words.printable(finetune.recipe.name)),
+        Fact("base (hash)", words.printable(what.base), code=True),
+        Fact("data (hash)", words.printable(what.data), code=True),
+        Fact(
+            "adapter",
+            f"LoRA rank {lora.rank}, alpha {lora.alpha:g}, dropout {lora.dropout:g}"
+            + (", rank-stabilised" if lora.rslora else ""),
+        ),
+        Fact(
+            "optimiser",
+            f"learning rate {optimiser.learning_rate:g}, {length}, "
+            f"batches of {optimiser.batch_size * optimiser.accumulation}, seed {what.seed}",
+        ),
+        Fact(
+            "training",
+            f"{words.count(finetune.rows)} rows, {words.count(finetune.steps)} steps, "
+            f"{words.duration(finetune.seconds)}{loss}",
+        ),
+    ]
+    if what.mitigations:
+        facts.append(Fact("mitigations", words.printable(", ".join(what.mitigations))))
+    return tuple(facts)
+
+
+def _learning(learning: Learning) -> tuple[Fact, ...]:
+    state = {True: "yes", False: "no", None: "not known"}[learning.learnt]
+    if learning.base_loss is not None and learning.tuned_loss is not None:
+        state += (
+            f": loss on {words.count(learning.rows)} held-out rows "
+            f"{learning.base_loss:.3f} → {learning.tuned_loss:.3f}"
+        )
+    if learning.fall is not None and learning.low is not None and learning.high is not None:
+        state += f" (falls by {learning.fall:.3f}, {learning.low:.3f} to {learning.high:.3f})"
+    if learning.reason:
+        state += f". {words.printable(learning.reason)}"
+    return (Fact("learnt its data", state),)
+
+
+def _rules(result: AuditResult, axis: Axis) -> Rules:
+    limits = axis.thresholds
+    event = axis.measure == "event"
+    facts = [
+        Fact("judge", words.printable(axis.judge)),
+        Fact("test", _test_words(axis)),
+    ]
+    facts.extend(_bounds(result, axis))
+    if not event or axis.test == "paired":
+        sign = {"up": "rise", "down": "fall", "both": "change"}[axis.harm]
+        facts.append(
+            Fact("points", f"a {sign} of {limits.d0:g} is none; one of {limits.d1:g} is spillover")
+        )
+    facts += [
+        Fact("error budget", f"{limits.alpha * 100:g}% each side"),
+        Fact("base sample", f"{words.count(limits.n_base)} answers, fixed"),
+        Fact("most answers", words.count(limits.cap)),
+        Fact("missing", f"more than {limits.max_missing * 100:g}% is not measured"),
+    ]
+    if event:
+        facts.append(
+            Fact(
+                "coherent",
+                f"under {limits.min_coherent_share * 100:g}% of the base's share is not measured",
+            )
+        )
+    return Rules(words.printable(axis.title), tuple(facts))
+
+
+def _bounds(result: AuditResult, axis: Axis) -> tuple[Fact, ...]:
+    if axis.measure != "event" or axis.test != "sequential":
+        return ()
+    limits = axis.thresholds
+    facts = [
+        Fact(
+            "floors",
+            f"p0 at least {limits.p0_floor * 100:g}%, p1 at least {limits.p1_floor * 100:g}% "
+            f"and {limits.p_gap * 100:g} points above p0",
+        )
+    ]
+    for _, row in on_axis(result, axis.id):
+        bets = row.bets
+        if bets is None or bets.p0 is None or bets.p1 is None:
+            continue
+        line = f"p0 {bets.p0 * 100:.3g}%, p1 {bets.p1 * 100:.3g}%"
+        if bets.base_low is not None and bets.base_high is not None:
+            line += f" (base between {bets.base_low * 100:.3g}% and {bets.base_high * 100:.3g}%)"
+        facts.append(Fact("used here", line))
+        break
+    return tuple(facts)
+
+
+def _test_words(axis: Axis) -> str:
+    return {
+        "sequential": "rounds of answers until decided",
+        "paired": "rounds, each value against one of the base's",
+        "exact": "exact expectation from log-probabilities, no sampling",
+    }[axis.test]
