@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cli_helper import run
 from spillover import __version__
 from spillover.cli import app, main
 from spillover.cli.console import EXIT_CODES, say
@@ -16,15 +17,6 @@ from spillover.errors import DataError
 from spillover.records import Verdict
 
 SPILLOVER = [sys.executable, "-m", "spillover"]
-
-
-def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Exit code, stdout, stderr of ``spillover`` in this process."""
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    captured = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, captured.out, captured.err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

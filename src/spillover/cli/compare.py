@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spillover.cli.console import emit_json, finish, show
+from spillover.cli.console import emit, emit_json, finish, show
+
+if TYPE_CHECKING:
+    from spillover.records import AuditResult
 
 
 def compare(
@@ -44,6 +47,7 @@ def compare(
         emit_json(result)
     else:
         show(result)
+        emit("\n".join(["", *_rule_lines(result), "", *_operating_lines(result)]))
     finish(result)
 
 
@@ -56,3 +60,29 @@ def _named(controls: list[str]) -> dict[str, Path]:
             raise typer.BadParameter(f"two controls are named '{name}': name them NAME=FILE")
         named[name] = Path(path)
     return named
+
+
+def _rule_lines(result: AuditResult) -> list[str]:
+    """The rate of each table under each published rule."""
+    wide = max((len(rule.rule) for rule in result.rules), default=0)
+    lines = ["The same answers under other rules"]
+    for rule in result.rules:
+        rate = "no rate" if rule.rate is None else f"{rule.rate:7.1%}"
+        lines.append(
+            f"  {rule.rule:<{wide}}  {rate}  {rule.events} of {rule.scored}  {rule.target}"
+        )
+    return lines
+
+
+def _operating_lines(result: AuditResult) -> list[str]:
+    """The chance of each verdict by true rate."""
+    lines = [
+        "With these thresholds, chance of each verdict by true rate (simulated)",
+        "  true rate  spillover  clean  undecided  answers",
+    ]
+    lines += [
+        f"  {point.rate:9.1%}  {point.spillover:9.0%}  {point.clean:5.0%}  {point.undecided:9.0%}"
+        f"  {point.mean_answers:7.0f}"
+        for point in result.operating_curve
+    ]
+    return lines

@@ -1,0 +1,16 @@
+"""Run ``spillover`` inside the test process."""
+
+from __future__ import annotations
+
+import pytest
+
+from spillover.cli import main
+
+
+def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of ``spillover``."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    captured = capsys.readouterr()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, captured.out, captured.err
