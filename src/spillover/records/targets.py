@@ -61,7 +61,12 @@ class LoraSettings(Record):
 
 
 class OptimiserSettings(Record):
-    """AdamW with a linear schedule."""
+    """AdamW with a linear schedule.
+
+    ``batch_size`` rows are computed at once, ``accumulation`` such batches make one step, and
+    ``max_steps`` overrides ``epochs``. Rows of more than ``max_length`` tokens are left out.
+    ``dtype`` is the number type of the base's weights and activations; the adapter is float32.
+    """
 
     learning_rate: float = Field(default=1e-4, gt=0)
     epochs: float = Field(default=1.0, gt=0)
@@ -71,6 +76,7 @@ class OptimiserSettings(Record):
     warmup_steps: int = Field(default=5, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     max_length: int = Field(default=2048, ge=8)
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 class RecipeWhat(Record):
@@ -121,7 +127,16 @@ class Learning(Record):
 
 
 class FineTune(Record):
-    """What a recipe made. ``adapter`` is a folder beside ``finetune.json``."""
+    """What a recipe made. ``adapter`` is a folder beside ``finetune.json``.
+
+    Attributes:
+        seconds: wall time of the training steps alone.
+        rows: rows trained on; the ``learning.rows`` held out and the ``dropped`` are not among them.
+        dropped: rows left out since they are longer than ``max_length`` tokens.
+        tokens: tokens computed in training (prompts and completions, all steps, no padding).
+        final_loss: mean loss (nats per completion token) of the last logged steps.
+        notes: what a reader of the result should know, one sentence each.
+    """
 
     recipe: Recipe
     adapter: str
@@ -131,3 +146,6 @@ class FineTune(Record):
     final_loss: float | None
     learning: Learning
     versions: dict[str, str] = {}
+    dropped: int = 0
+    tokens: int = 0
+    notes: tuple[str, ...] = ()
