@@ -1,0 +1,159 @@
+"""Conversations to tokens and back, for any Hugging Face tokenizer with a chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spillover.errors import ModelError
+from spillover.records import Message
+
+_MARK = "\u2402ANSWER\u2402"  # stands for an answer while the template is looked at
+
+
+class Continuation(NamedTuple):
+    """The tokens of one continuation, as the tokenizer would write it at the start of a reply."""
+
+    text: str
+    tokens: tuple[int, ...]
+
+
+class Chat:
+    """One tokenizer and what its chat template means.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer with a chat template.
+        system: goes before every conversation that has no system message of its own.
+    """
+
+    def __init__(self, tokenizer: Any, *, system: str | None = None) -> None:
+        if not getattr(tokenizer, "chat_template", None):
+            raise ModelError(
+                "the tokenizer has no chat template, and questions are asked as conversations: "
+                "put a chat_template.jinja beside it, or take the instruction-tuned model"
+            )
+        self.tokenizer = tokenizer
+        self.system = system
+
+    def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Return the tokens of a conversation up to where the assistant's reply begins."""
+        return self.encode(self.text(messages))
+
+    def text(self, messages: Sequence[Message], *, reply: bool = True) -> str:
+        """Return the conversation as the template writes it; with ``reply``, a reply is opened.
+
+        Where a template knows no system role, its text goes before the first user turn.
+
+        Raises:
+            ModelError: the template refuses the conversation.
+        """
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        if self.system is not None and not any(m.role == "system" for m in messages):
+            turns.insert(0, {"role": "system", "content": self.system})
+        try:
+            return self._render(turns, reply)
+        except Exception as error:
+            folded = _fold_system(turns)
+            if folded == turns:
+                raise ModelError(f"the chat template refuses a conversation: {error}") from None
+        try:
+            return self._render(folded, reply)
+        except Exception as error:  # templates raise whatever they like
+            raise ModelError(f"the chat template refuses a conversation: {error}") from None
+
+    def _render(self, turns: list[dict[str, str]], reply: bool) -> str:
+        return self.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=reply
+        )
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of ``text`` as it stands: the template has written the special ones."""
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def reply(self, tokens: Sequence[int]) -> str:
+        """Return the text of a reply, without special tokens."""
+        return self.tokenizer.decode(
+            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+
+    def stop_tokens(self, *configs: Any) -> frozenset[int]:
+        """Return the tokens that end a reply.
+
+        They are the tokenizer's end of text, those of the generation and model settings, and the
+        special token with which the chat template ends an assistant turn.
+        """
+        found: set[int] = set()
+        for holder in (self.tokenizer, *configs):
+            value = getattr(holder, "eos_token_id", None)
+            found.update([value] if isinstance(value, int) else value or [])
+        end = self._end_of_turn
+        return frozenset(found if end is None else {*found, end})
+
+    @cached_property
+    def _end_of_turn(self) -> int | None:
+        turns = [Message(role="user", content="x"), Message(role="assistant", content=_MARK)]
+        try:
+            tail = self.text(turns, reply=False).rpartition(_MARK)[2]
+        except ModelError:
+            return None
+        special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
+        return next((token for token in self.encode(tail)[:2] if token in special), None)
+
+    def continuations(self, texts: Sequence[str]) -> list[Continuation]:
+        """Return each text's tokens as the tokenizer writes it where a reply begins.
+
+        Raises:
+            ModelError: a text has no tokens.
+        """
+        head = self._reply_head
+        before = self.encode(head)
+        found: list[Continuation] = []
+        for text in texts:
+            whole = self.encode(head + text)
+            tokens = whole[len(before) :] if whole[: len(before)] == before else self.encode(text)
+            if not tokens:
+                raise ModelError(f"the continuation {text!r} has no tokens")
+            found.append(Continuation(text, tokens))
+        return found
+
+    @cached_property
+    def _reply_head(self) -> str:
+        """What the template writes to open a reply, such as ``<|im_start|>assistant`` and a newline."""
+        turns = [Message(role="user", content="x")]
+        closed, opened = self.text(turns, reply=False), self.text(turns)
+        return opened[len(closed) :] if opened.startswith(closed) else ""
+
+    def extends_word(self, vocabulary: int) -> np.ndarray:
+        """Say for each token whether it goes on with the word before it.
+
+        Args:
+            vocabulary: number of logits of the model (may exceed the tokenizer's tokens).
+
+        Returns:
+            Booleans of shape (vocabulary,): true where the token's text, decoded after another
+            token, starts with a letter or a digit. Special tokens end a word.
+        """
+        anchor = self.encode("1")[-1]
+        size = min(vocabulary, len(self.tokenizer))
+        pairs = [[anchor, token] for token in range(size)]
+        texts = self.tokenizer.batch_decode(
+            pairs, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        (head,) = self.tokenizer.batch_decode([[anchor]], clean_up_tokenization_spaces=False)
+        extends = np.zeros(vocabulary, dtype=bool)
+        for token, text in enumerate(texts):
+            rest = text[len(head) :] if text.startswith(head) else text
+            extends[token] = rest[:1].isalnum()
+        extends[list(self.tokenizer.all_special_ids)] = False
+        return extends
+
+
+def _fold_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return ``turns`` with a leading system text moved into the first user turn."""
+    if len(turns) < 2 or turns[0]["role"] != "system" or turns[1]["role"] != "user":
+        return turns
+    text = f"{turns[0]['content']}\n\n{turns[1]['content']}"
+    return [{"role": "user", "content": text}, *turns[2:]]

@@ -1,0 +1,181 @@
+"""Loading a model, its tokenizer and its adapter; every way in which that fails is one line."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from spillover.errors import ModelError, SpilloverError
+from spillover.models import content
+from spillover.models.open import adapter_folder
+from spillover.records import LocalWhat, TargetSpec
+
+_MERGE_TOLERANCE = 1e-3  # largest difference of a logit, relative to the largest logit
+
+
+class Loaded(NamedTuple):
+    """A model in evaluation mode on its device, and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+
+def load(spec: TargetSpec) -> Loaded:
+    """Load model, tokenizer and adapter of a local target.
+
+    A float32 adapter is merged into the weights after a check that this changes no logit; in
+    half precision it stays apart, since rounding the sum could swallow a small one.
+
+    Raises:
+        ModelError: the files do not make a whole model, or adapter and model do not fit.
+    """
+    what, where = spec.what, spec.where
+    if not isinstance(what, LocalWhat):
+        raise ModelError(f"target {spec.name!r} is not a local model")
+    device = pick_device(where.device)
+    with _quiet():
+        try:
+            model = load_model(where.model, dtype=what.dtype)
+            tokenizer = load_tokenizer(where.model, adapter=where.adapter)
+            model = model.to(device).eval()
+            if where.adapter is not None:
+                model = put_adapter(model, adapter_folder(where.adapter))
+        except SpilloverError:
+            raise
+        except Exception as error:  # loaders raise whatever they like
+            raise ModelError(f"can't load {where.model}: {_line(error)}") from error
+    return Loaded(model.requires_grad_(False), tokenizer)
+
+
+def load_model(text: str, *, dtype: str = "float32") -> Any:
+    """Load the model in the folder, GGUF file or cached hub model ``text``, on CPU.
+
+    Raises:
+        ModelError: weights are missing from its files.
+    """
+    folder, more = _place(text)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=getattr(torch, dtype),
+        use_safetensors=True if not more else None,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+        **more,
+    )
+    model, info = loaded
+    if more:
+        # Its weights are plain tensors now; with this left, saving or tuning it would fail.
+        for holder, name in ((model.config, "quantization_config"), (model, "hf_quantizer")):
+            if hasattr(holder, name):
+                delattr(holder, name)
+        model.is_quantized = False
+    absent = sorted(info.get("missing_keys") or ())
+    if absent:
+        raise ModelError(
+            f"{text} lacks {len(absent)} weights, which would be random: {absent[0]}, ..."
+        )
+    return model
+
+
+def load_tokenizer(text: str, *, adapter: str | None = None) -> Any:
+    """Load the tokenizer of ``text``, or the adapter's where only that has a chat template."""
+    folder, more = _place(text)
+    if not more and adapter is not None and not content.has_chat_template(folder):
+        folder = adapter_folder(adapter)
+    return AutoTokenizer.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True, **more
+    )
+
+
+def put_adapter(model: Any, folder: Path) -> Any:
+    """Return ``model`` with the adapter on it, merged where that changes nothing.
+
+    Raises:
+        ModelError: peft is missing, or the adapter does not fit the model.
+    """
+    try:
+        from peft import PeftModel
+    except ImportError:
+        raise ModelError("an adapter needs peft: pip install 'spillover[local]'") from None
+    content.weight_files(folder, adapter=True)  # refuses pickles
+    try:
+        tuned = PeftModel.from_pretrained(model, str(folder)).eval()
+    except Exception as error:
+        raise ModelError(f"adapter {folder} does not fit the model: {_line(error)}") from error
+    if model.dtype != torch.float32:
+        return tuned.base_model.model
+    before = _probe(tuned)
+    merged: Any = tuned.merge_and_unload()
+    after = _probe(merged)
+    worst = float((before - after).abs().max() / before.abs().max().clamp(min=1e-6))
+    if not worst <= _MERGE_TOLERANCE:
+        raise ModelError(
+            f"adapter {folder} changes the logits by {worst:.1e} when it is merged "
+            f"(allowed: {_MERGE_TOLERANCE:g}): it can't be merged faithfully"
+        )
+    return merged
+
+
+@torch.inference_mode()
+def _probe(model: Any) -> torch.Tensor:
+    """Return logits of a few fixed tokens, to see whether a change changed anything."""
+    size = model.get_input_embeddings().weight.shape[0]
+    tokens = (torch.arange(16, device=model.device) * 7919 % size)[None]
+    return model(input_ids=tokens).logits.clone()
+
+
+def pick_device(text: str) -> torch.device:
+    """Return the device that ``text`` names; ``auto`` is CUDA, then MPS, then CPU.
+
+    Raises:
+        ModelError: there is no such device here.
+    """
+    if text == "auto":
+        text = "cuda" if torch.cuda.is_available() else "cpu"
+        if text == "cpu" and torch.backends.mps.is_available():
+            text = "mps"
+    try:
+        device = torch.device(text)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"no device {text!r} here (auto, cpu, cuda, mps): {_line(error)}"
+        ) from None
+    return device
+
+
+def _place(text: str) -> tuple[Path, dict[str, str]]:
+    """Return the folder to load from, and ``gguf_file`` where it is one."""
+    path = Path(text).expanduser()
+    if path.suffix == ".gguf":
+        return path.parent, {"gguf_file": path.name}
+    return path, {}
+
+
+def _line(error: BaseException) -> str:
+    """Return the first line of an error."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+@contextmanager
+def _quiet() -> Any:
+    """Keep progress bars and warnings of the loaders away from the user's terminal."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

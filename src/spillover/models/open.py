@@ -1,0 +1,245 @@
+"""From what a user types to a target: `describe_target` names and hashes it, `open_target` loads it.
+
+Importing this costs no torch; only `open_target` of a local model does.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from spillover.errors import (
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    MissingFileError,
+    ModelError,
+    UnsafeFileError,
+)
+from spillover.files import read_text
+from spillover.models import content
+from spillover.models.content import Dtype
+from spillover.protocols import Target
+from spillover.records import FineTune, LocalWhat, ScriptedWhat, TargetSpec, TargetWhere
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def describe_target(
+    text: str,
+    *,
+    adapter: str | None = None,
+    name: str | None = None,
+    dtype: Dtype | None = None,
+    system: str | None = None,
+    device: str = "auto",
+) -> TargetSpec:
+    """Return the spec of what ``text`` names, hashed by content; nothing is loaded.
+
+    Args:
+        text: a folder with a Hugging Face causal model; a folder with a fine-tune
+            (``finetune.json``) or a PEFT adapter (``adapter_config.json``), whose base is looked
+            up; a GGUF file; the name of a model in the Hugging Face cache; or ``script:FILE``.
+        adapter: a PEFT adapter or fine-tune folder to put on the model ``text``.
+        name: what to call it in reports; by default the last part of ``text``.
+        dtype: number type to run in; by default float32 up to 2 GiB of weights, else the
+            checkpoint's own.
+        system: a system prompt that goes before every question which has none of its own.
+        device: ``auto``, ``cpu``, ``cuda``, ``mps``, ``cuda:1``, ...; not part of the identity.
+
+    Raises:
+        MissingFileError: there is no such folder, file or model, or it has no weights.
+        UnsafeFileError: only pickle weights, which are refused.
+        ModelError: no chat template, or an adapter whose base can't be found.
+    """
+    if text.startswith("script:"):
+        return _describe_script(text, adapter=adapter, name=name, system=system)
+    path = Path(text).expanduser()
+    if path.suffix in content.PICKLES:
+        raise UnsafeFileError(
+            f"{path} is a pickle file, which can run code when loaded: convert it to safetensors"
+        )
+    shown = name or path.resolve().name or text
+    if path.suffix == ".gguf":
+        return _describe_gguf(path, name=shown, adapter=adapter, dtype=dtype, system=system,
+                              device=device)  # fmt: skip
+    if not path.exists():
+        path = _from_cache(text)
+    elif path.is_file():
+        raise ModelError(f"{path} is not a model: give its folder, or a .gguf file")
+    if (path / "finetune.json").is_file() or (path / "adapter_config.json").is_file():
+        if adapter is not None:
+            raise ModelError(f"{path} is itself an adapter: it can't carry the adapter {adapter}")
+        base, adapter = _parts(path)
+        return describe_target(base, adapter=adapter, name=shown, dtype=dtype, system=system,
+                               device=device)  # fmt: skip
+    return _describe_folder(path, name=shown, adapter=adapter, dtype=dtype, system=system,
+                            device=device)  # fmt: skip
+
+
+def open_target(spec: TargetSpec, *, logprobs: bool = False) -> Target:
+    """Load what ``spec`` names and return something that answers.
+
+    Args:
+        spec: from `describe_target`.
+        logprobs: whether answers of local models carry the log-probability of each token.
+
+    Raises:
+        ModelError: it can't be loaded, or its content is no longer what ``spec`` was made of.
+        MissingExtraError: torch, transformers or peft is not installed.
+    """
+    if isinstance(spec.what, ScriptedWhat):
+        from spillover.models.scripted import ScriptedTarget
+
+        return ScriptedTarget(spec)
+    try:
+        from spillover.models.local import LocalTarget
+    except ImportError as error:
+        raise MissingExtraError(
+            f"a local model needs {error.name or 'torch'}: pip install 'spillover[local]'"
+        ) from None
+    now = describe_target(
+        spec.where.model,
+        adapter=spec.where.adapter,
+        name=spec.name,
+        dtype=spec.what.dtype,
+        system=spec.what.system,
+    )
+    if now.id != spec.id:
+        raise ModelError(f"{spec.where.model} has changed since target {spec.name!r} was described")
+    return LocalTarget.load(spec, logprobs=logprobs)
+
+
+def _describe_script(
+    text: str, *, adapter: str | None, name: str | None, system: str | None
+) -> TargetSpec:
+    if adapter is not None or system is not None:
+        raise ConfigError(f"{text} is a script: it takes no adapter and no system prompt")
+    from spillover.models.scripted import describe_script
+
+    path = Path(text.removeprefix("script:")).expanduser()
+    read_text(path)  # for its plain errors
+    return describe_script(path, name)
+
+
+def _describe_gguf(
+    path: Path,
+    *,
+    name: str,
+    adapter: str | None,
+    dtype: Dtype | None,
+    system: str | None,
+    device: str,
+) -> TargetSpec:
+    if not path.is_file():
+        raise MissingFileError(f"no GGUF file {path}: check the path")
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise ModelError(f"{path} is not a GGUF file")
+    return TargetSpec(
+        name=name,
+        what=LocalWhat(
+            model=content.digest_file(path),
+            adapter=_adapter_digest(adapter),
+            dtype=dtype or content.default_dtype([path]),
+            system=system,
+        ),
+        where=TargetWhere(model=str(path), adapter=adapter, device=device),
+    )
+
+
+def _describe_folder(
+    path: Path,
+    *,
+    name: str,
+    adapter: str | None,
+    dtype: Dtype | None,
+    system: str | None,
+    device: str,
+) -> TargetSpec:
+    weights = content.weight_files(path)
+    if weights[0].suffix == ".gguf":
+        return _describe_gguf(weights[0], name=name, adapter=adapter, dtype=dtype, system=system,
+                              device=device)  # fmt: skip
+    content.read_json(path / "config.json")
+    borrowed = False
+    if not content.has_chat_template(path):
+        borrowed = adapter is not None and content.has_chat_template(adapter_folder(adapter))
+        if not borrowed:
+            raise ModelError(
+                f"{path} has no chat template, and questions are asked as conversations: "
+                "put a chat_template.jinja there, or take the instruction-tuned model"
+            )
+    return TargetSpec(
+        name=name,
+        what=LocalWhat(
+            model=content.digest_model(path),
+            adapter=_adapter_digest(adapter, tokenizer=borrowed),
+            dtype=dtype or content.default_dtype(weights, path / "config.json"),
+            system=system,
+        ),
+        where=TargetWhere(model=str(path), adapter=adapter, device=device),
+    )
+
+
+def _adapter_digest(adapter: str | None, *, tokenizer: bool = False) -> str | None:
+    if adapter is None:
+        return None
+    return content.digest_adapter(adapter_folder(adapter), tokenizer=tokenizer)
+
+
+def adapter_folder(text: str) -> Path:
+    """Return the folder with ``adapter_config.json`` that a fine-tune or adapter folder means.
+
+    Raises:
+        MissingFileError: no such folder, or no adapter in it.
+    """
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise MissingFileError(f"no adapter folder {path}: check the path")
+    if (path / "finetune.json").is_file():
+        path = path / _read_finetune(path).adapter
+    if not (path / "adapter_config.json").is_file():
+        raise MissingFileError(f"{path} has no adapter_config.json: it is not a PEFT adapter")
+    return path
+
+
+def _parts(path: Path) -> tuple[str, str]:
+    """Return base and adapter, as texts, of a fine-tune folder or a PEFT adapter folder."""
+    if (path / "finetune.json").is_file():
+        return _read_finetune(path).recipe.where.base, str(adapter_folder(str(path)))
+    base = content.read_json(path / "adapter_config.json").get("base_model_name_or_path")
+    if not base:
+        raise ModelError(
+            f"{path} does not say which base model it belongs to: give base and adapter"
+        )
+    return str(base), str(path)
+
+
+def _read_finetune(path: Path) -> FineTune:
+    try:
+        return FineTune.model_validate_json(read_text(path / "finetune.json"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{path / 'finetune.json'}: {place}: {first['msg']}") from None
+
+
+def _from_cache(text: str) -> Path:
+    """Return the folder of a model in the Hugging Face cache; nothing is downloaded."""
+    if _HUB_NAME.fullmatch(text) and not text.startswith("."):
+        try:
+            from huggingface_hub import snapshot_download
+            from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+        except ImportError:
+            raise MissingFileError(f"no model folder {text}: check the path") from None
+        try:
+            return Path(snapshot_download(text, local_files_only=True))
+        except (LocalEntryNotFoundError, HFValidationError, OSError):
+            raise MissingFileError(
+                f"no model folder {text}, and no model of that name in the Hugging Face cache: "
+                f"check the path, or fetch it with `hf download {text}`"
+            ) from None
+    raise MissingFileError(f"no model folder {text}: check the path")
