@@ -1,1 +1,30 @@
-"""."""
+"""What a target says of itself: ratings on both scales, and the claim held against conduct."""
+
+from spillover.selfreport.claims import (
+    Claim,
+    claim_is_bad,
+    conduct_claim,
+    conduct_is_bad,
+    read_claim,
+)
+from spillover.selfreport.leaks import LeakCheck, leak_check
+from spillover.selfreport.scales import (
+    ANCHOR_POINTS,
+    GATE_POINTS,
+    HIGHER,
+    Gate,
+    Rated,
+    Scale,
+    anchoring,
+    balanced,
+    collapsed,
+    gate,
+    read_scale,
+    read_scales,
+)
+
+__all__ = [
+    "ANCHOR_POINTS", "GATE_POINTS", "HIGHER", "Claim", "Gate", "LeakCheck", "Rated", "Scale",
+    "anchoring", "balanced", "claim_is_bad", "collapsed", "conduct_claim", "conduct_is_bad",
+    "gate", "leak_check", "read_claim", "read_scale", "read_scales",
+]  # fmt: skip
