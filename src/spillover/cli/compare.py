@@ -47,7 +47,7 @@ def compare(
         emit_json(result)
     else:
         show(result)
-        emit("\n".join(["", *_rule_lines(result), "", *_operating_lines(result)]))
+        emit("\n".join([*_rule_lines(result), *_operating_lines(result)]))
     finish(result)
 
 
@@ -65,7 +65,7 @@ def _named(controls: list[str]) -> dict[str, Path]:
 def _rule_lines(result: AuditResult) -> list[str]:
     """The rate of each table under each published rule."""
     wide = max((len(rule.rule) for rule in result.rules), default=0)
-    lines = ["The same answers under other rules"]
+    lines = ["", "The same answers under other rules"]
     for rule in result.rules:
         rate = "no rate" if rule.rate is None else f"{rule.rate:7.1%}"
         lines.append(
@@ -76,7 +76,10 @@ def _rule_lines(result: AuditResult) -> list[str]:
 
 def _operating_lines(result: AuditResult) -> list[str]:
     """The chance of each verdict by true rate."""
+    if not result.operating_curve:
+        return []
     lines = [
+        "",
         "With these thresholds, chance of each verdict by true rate (simulated)",
         "  true rate  spillover  clean  undecided  answers",
     ]
