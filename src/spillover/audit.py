@@ -1,0 +1,80 @@
+"""The audit: questions, base, target, controls, verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from spillover.auditing.asking import Opener, Pace
+from spillover.auditing.conclude import conclude
+from spillover.auditing.crew import Crew, Named, cast, expected_answers, make_plans
+from spillover.models.open import open_target
+from spillover.protocols import Instrument, Progress
+from spillover.records import AuditResult, Row
+from spillover.store import Study
+
+
+def audit(
+    target: Named,
+    *,
+    base: Named,
+    instrument: Instrument,
+    controls: Sequence[Named] | Mapping[str, Named] = (),
+    study: Study | Path | str = "spillover-study",
+    rows: Sequence[Row] = (),
+    seed: int = 0,
+    open: Opener = open_target,
+    progress: Progress | None = None,
+) -> AuditResult:
+    """Find out what else a fine-tune learnt.
+
+    Everything is asked, judged and kept through the study: the same call after a kill goes on
+    where it was, and a second audit in the study asks the base nothing again.
+
+    Args:
+        target: the fine-tune; a spec, or what `describe_target` takes.
+        base: the model it was made from.
+        instrument: the questions, axes and judges to measure with.
+        controls: fine-tunes that differ from the target in one thing; by name, or in order.
+        study: a folder, or an open `Study`.
+        rows: the rows the target was trained on, if known.
+        seed: the study's seed; another one draws other questions in another order.
+        open: how a spec becomes a model that answers.
+        progress: told how far each step is.
+
+    Returns:
+        Verdict, evidence and every answer; also kept in the study.
+
+    Raises:
+        ConfigError: the axes don't fit the battery.
+        ModelError: a target can't be opened or leaves asks without an answer.
+        StoreError: the study is in use, or the disk is full; what was asked so far is kept.
+    """
+    started = time.monotonic()
+    parts = cast(target, base, controls)
+    subject, reference, *others = parts
+    plans = make_plans(instrument, seed)
+    with _opened(study) as book:
+        pace = Pace(progress, expected_answers(plans, len(others) + 1))
+        crew = Crew(book, instrument, plans, open, pace)
+        crew.read_base(reference)
+        crew.read_target(subject, reference)
+        for control in others:
+            crew.read_control(control, subject, reference)
+        shares = crew.read_rows(rows)
+        seconds = time.monotonic() - started
+        result = conclude(instrument, parts, shares=shares, seed=seed, seconds=seconds)
+        book.put_result(result)
+    return result
+
+
+@contextmanager
+def _opened(study: Study | Path | str) -> Iterator[Study]:
+    """An open study stays open; a folder is opened and closed."""
+    if isinstance(study, Study):
+        yield study
+    else:
+        with Study(study) as book:
+            yield book

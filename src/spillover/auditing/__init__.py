@@ -1,0 +1,1 @@
+"""The parts that `spillover.audit` is made of: plans of asks, asking through the study, measuring."""

@@ -1,0 +1,136 @@
+"""Ask and judge through the study: what is committed is never asked or judged again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from spillover.errors import ModelError
+from spillover.protocols import Judge, Progress, Target
+from spillover.records import Answer, Ask, Judgement, Question, TargetSpec
+from spillover.store import Study
+
+Opener = Callable[[TargetSpec], Target]
+
+
+class Judged(NamedTuple):
+    """One answer with its judgement, and the question it replies to."""
+
+    question: Question
+    answer: Answer
+    judgement: Judgement
+
+
+@dataclass
+class Pace:
+    """How long answers take, to say how long the rest may take.
+
+    ``expected`` is how many answers are still expected when nothing goes on to the cap.
+    """
+
+    progress: Progress | None = None
+    expected: int = 0
+    asked: int = 0
+    seconds: float = 0.0
+
+    def tell(self, step: str, done: int, total: int) -> None:
+        """Pass progress on; ``step`` gets the time estimate once there is one."""
+        if self.progress is not None:
+            self.progress(step, done, total)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the answers still expected will take; None before 20 are timed."""
+        return None if self.asked < 20 else self.seconds / self.asked * max(self.expected, 0)
+
+    def label(self, step: str) -> str:
+        """The step's name with the time estimate."""
+        if (left := self.left) is None or left < 5:
+            return step
+        return f"{step} (about {left / 60:.0f} min left)" if left > 90 else (
+            f"{step} (about {left:.0f} s left)"
+        )  # fmt: skip
+
+
+@dataclass
+class Asker:
+    """One target behind the study's cache; it is opened when something new must be asked."""
+
+    spec: TargetSpec
+    study: Study
+    open: Opener
+    pace: Pace = field(default_factory=Pace)
+    _target: Target | None = None
+
+    def ask(self, asks: Iterable[Ask], step: str) -> list[Answer]:
+        """Return one answer an ask, in the order of ``asks``.
+
+        Raises:
+            ModelError: the target can't be opened, or left an ask without an answer.
+            StoreError: an answer can't be kept; those before it are.
+        """
+        wanted = {ask.id: ask for ask in asks}
+        have = self.study.answers(self.spec.id, wanted.values())
+        todo = [ask for ask_id, ask in wanted.items() if ask_id not in have]
+        self.pace.expected -= len(wanted) - len(todo)
+        if todo:
+            have |= self._fetch(todo, step)
+        return [have[ask_id] for ask_id in wanted]
+
+    def close(self) -> None:
+        """Let go of the open model, so that only one is in memory at a time."""
+        self._target = None
+
+    def _fetch(self, todo: Sequence[Ask], step: str) -> dict[str, Answer]:
+        label = self.pace.label(f"{self.spec.name}: {step}")
+        if self._target is None:
+            self.pace.tell(label, 0, len(todo))
+            self._target = self.open(self.spec)
+        start = time.monotonic()
+        got: dict[str, Answer] = {}
+        for answer in self.study.keep_answers(self._target.ask(todo)):
+            got[answer.ask.id] = answer
+            self.pace.tell(label, len(got), len(todo))
+        self.pace.seconds += time.monotonic() - start
+        self.pace.asked += len(todo)
+        self.pace.expected -= len(todo)
+        if lost := [ask.question for ask in todo if ask.id not in got]:
+            raise ModelError(
+                f"target {self.spec.name!r} left {len(lost)} of {len(todo)} asks without an"
+                f" answer (first: question {lost[0]!r}); run again to ask them anew"
+            )
+        return got
+
+
+def judge_answers(
+    study: Study, judge: Judge, answers: Sequence[Answer], questions: dict[str, Question]
+) -> list[Judged]:
+    """Judge answers of one target, through the study's cache, in their order.
+
+    An answer that is missing is a missing judgement with the same reason; no judge is asked.
+    """
+    if not answers:
+        return []
+    target = answers[0].target
+    have = study.judgements(judge.id, target, (answer.ask.id for answer in answers))
+    fresh: dict[str, Judgement] = {}
+    todo = [answer for answer in answers if answer.ask.id not in have]
+    for answer in todo:
+        if answer.missing is not None:
+            fresh[answer.ask.id] = Judgement(
+                judge=judge.id, target=target, ask=answer.ask.id, missing=answer.missing
+            )
+    real = [answer for answer in todo if answer.missing is None]
+    for answer, judgement in zip(real, judge.judge(real), strict=True):
+        if (judgement.judge, judgement.target, judgement.ask) != (judge.id, target, answer.ask.id):
+            raise ModelError(
+                f"judge {judge.id!r} returned a judgement of another answer ({judgement.ask}):"
+                " it must yield one an answer, in their order"
+            )
+        fresh[answer.ask.id] = judgement
+    if fresh:
+        study.put_judgements(fresh.values())
+    have |= fresh
+    return [Judged(questions[a.ask.question], a, have[a.ask.id]) for a in answers]

@@ -1,0 +1,209 @@
+"""From readings to the result: axes, e-BH, what was not learnt, the sentence, the whole record."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from spillover.auditing.learnt import DataShare, is_narrow, not_learnt
+from spillover.auditing.measure import Reading
+from spillover.auditing.samples import pairs, samples
+from spillover.compare import EventTest, Outcome, apply_ebh, axis_result, headline, not_measured
+from spillover.protocols import Instrument
+from spillover.records import (
+    AuditResult,
+    AxisResult,
+    ConductClaim,
+    FineTune,
+    OperatingPoint,
+    Role,
+    TargetResult,
+    TargetSpec,
+    Verdict,
+)
+from spillover.stats.operating import Design, operating_curve
+
+_PACKAGES = ("spillover", "numpy", "scipy", "torch", "transformers", "peft", "trl", "bandit")
+_RATES = (0.0, 0.001, 0.05, 0.1, 0.2, 0.6)
+
+
+@dataclass
+class Part:
+    """One target of an audit, and all that was found out about it.
+
+    Attributes:
+        readings: by axis id.
+        fixed: for controls: outcomes of the fixed sample that stands where the base's stood,
+            by axis id, where one was drawn.
+    """
+
+    role: Role
+    spec: TargetSpec
+    finetune: FineTune | None = None
+    readings: dict[str, Reading] = field(default_factory=dict[str, Reading])
+    fixed: dict[str, list[Outcome]] = field(default_factory=dict[str, list[Outcome]])
+    conduct_and_claim: tuple[ConductClaim, ...] = ()
+
+
+def conclude(
+    instrument: Instrument,
+    parts: Sequence[Part],
+    *,
+    shares: Sequence[DataShare] = (),
+    notes: Sequence[str] = (),
+    seed: int,
+    seconds: float,
+) -> AuditResult:
+    """Return the whole result of an audit.
+
+    Args:
+        instrument: what was measured with.
+        parts: the target first, then the base, then the controls.
+        shares: what the narrow axes' judges say of the training rows.
+        notes: sentences to print with the result.
+        seed: the study's seed.
+        seconds: how long the audit took.
+    """
+    target, base = parts[0], parts[1]
+    axes = {axis.id: axis for axis in instrument.axes}
+    decides = next(axis for axis in instrument.axes if axis.decides)
+    results = {part.spec.name: part_results(part, base, parts[2:]) for part in parts}
+    mine = results[target.spec.name]
+    narrow = [
+        (reading, mine[key], results[base.spec.name][key])
+        for key, reading in target.readings.items()
+        if is_narrow(reading.plan)
+    ]
+    if fault := not_learnt(target.finetune, narrow, shares):
+        changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
+        mine[decides.id] = mine[decides.id].model_copy(update=changes)
+    result = mine[decides.id]
+    base_level = results[base.spec.name][decides.id]
+    return AuditResult(
+        title=f"Audit: {target.spec.name}",
+        sentence=headline(decides, result, subject=target.spec.name, base=base_level),
+        verdict=result.verdict or Verdict.NOT_MEASURED,
+        headline_axis=decides.id,
+        subject=target.spec.name,
+        simulated=instrument.simulated,
+        axes=axes,
+        targets={
+            part.spec.name: TargetResult(
+                role=part.role, spec=part.spec, finetune=part.finetune,
+                axes=results[part.spec.name],
+            )
+            for part in parts
+        },
+        conduct_and_claim=tuple(line for part in parts for line in part.conduct_and_claim),
+        pairs=tuple(
+            pair
+            for key, reading in target.readings.items()
+            for pair in pairs(target.spec.name, reading, base.spec.name, base.readings[key])
+        ),
+        answers=tuple(
+            sample
+            for part in parts
+            for reading in part.readings.values()
+            for sample in samples(part.spec.name, reading)
+        ),
+        operating_curve=_curve(target.readings[decides.id]),
+        notes=(*_notes(target, shares), *notes),
+        settings=_settings(instrument, seed),
+        versions=_versions(),
+        hashes=_hashes(instrument, parts),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+    )  # fmt: skip
+
+
+def part_results(part: Part, base: Part, controls: Sequence[Part]) -> dict[str, AxisResult]:
+    """Return one target's result on every axis; e-BH over those that neither decide nor are narrow."""
+    results = {
+        key: _axis_result(part, base, controls, key, reading)
+        for key, reading in part.readings.items()
+    }
+    secondary = {
+        key: results[key]
+        for key, reading in part.readings.items()
+        if not reading.plan.axis.decides and not is_narrow(reading.plan)
+    }
+    if part is base or not secondary:
+        return results
+    alpha = max(part.readings[key].plan.axis.thresholds.alpha for key in secondary)
+    return {**results, **apply_ebh(secondary, alpha)}
+
+
+def _axis_result(
+    part: Part, base: Part, controls: Sequence[Part], key: str, reading: Reading
+) -> AxisResult:
+    axis = reading.plan.axis
+    if reading.reason is not None:
+        return not_measured(axis, reading.reason)
+    if part is base:
+        return axis_result(axis, reading.outcomes)
+    others: Mapping[str, Sequence[Outcome]] = {}
+    if part.role == "target":
+        others = {c.spec.name: c.fixed.get(key) or c.readings[key].outcomes for c in controls}
+    return axis_result(
+        axis,
+        reading.outcomes,
+        base=base.readings[key].outcomes,
+        controls=others,
+        test=reading.test,
+        name=part.spec.name,
+    )
+
+
+def _curve(reading: Reading) -> tuple[OperatingPoint, ...]:
+    """The operating curve of the axis that decides, if it has fixed p0 and p1."""
+    test, limits = reading.test, reading.plan.axis.thresholds
+    if not isinstance(test, EventTest) or test.p0 is None or test.p1 is None or test.p1 >= 1:
+        return ()
+    design = Design(test.p0, test.p1, len(reading.plan.questions), limits.cap, limits.alpha)
+    rates = sorted({*_RATES, test.p0, (test.p0 + test.p1) / 2, test.p1})
+    return tuple(OperatingPoint(**point._asdict()) for point in operating_curve(design, rates))
+
+
+def _notes(target: Part, shares: Sequence[DataShare]) -> list[str]:
+    judges = sorted({r.plan.axis.judge for r in target.readings.values() if r.reason is None})
+    notes = [f"By these judges, whose own errors are not corrected for: {', '.join(judges)}."]
+    for share in shares:
+        axis = target.readings[share.axis].plan.axis
+        notes.append(
+            f"Of the training rows, the judge of {axis.title!r} calls {share.share:.0%}"
+            f" {axis.event or 'misaligned'} ({share.scored} judged, {share.missing} missing)."
+        )
+    return notes
+
+
+def _settings(instrument: Instrument, seed: int) -> dict[str, str]:
+    found = {"study seed": str(seed), "battery": instrument.battery.id}
+    for kind, settings in sorted(instrument.settings.items()):
+        found[f"asking {kind}"] = (
+            f"temperature {settings.temperature:g}, top-p {settings.top_p:g},"
+            f" at most {settings.max_tokens} tokens"
+        )
+    return found
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _hashes(instrument: Instrument, parts: Sequence[Part]) -> dict[str, str]:
+    found = {"battery": instrument.battery.hash}
+    for part in parts:
+        found[f"target {part.spec.name}"] = part.spec.id
+        if part.finetune is not None:
+            found[f"recipe {part.spec.name}"] = part.finetune.recipe.id
+            found[f"data {part.spec.name}"] = part.finetune.recipe.what.data
+    return found

@@ -1,0 +1,138 @@
+"""Did the fine-tune learn what it was trained on? If not, nothing else it does says much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from spillover.auditing.asking import Judged
+from spillover.auditing.measure import Reading, to_outcome
+from spillover.auditing.plan import AxisPlan
+from spillover.errors import DataError
+from spillover.files import read_text
+from spillover.protocols import Judge
+from spillover.records import (
+    Answer,
+    Ask,
+    AxisResult,
+    Bin,
+    FineTune,
+    LocalWhat,
+    Row,
+    TargetSpec,
+    Verdict,
+)
+
+MOST_ROWS = 200
+LEAST_SCORED = 20  # rows; with fewer, what the data shows of the narrow behaviour is not known
+
+
+class DataShare(NamedTuple):
+    """What the narrow axis' own judge says of the training rows.
+
+    ``share`` is the event's share (0-1) of the ``scored`` rows; the others are missing.
+    """
+
+    axis: str
+    share: float
+    scored: int
+    missing: int
+
+
+def find_finetune(spec: TargetSpec) -> FineTune | None:
+    """Return the fine-tune that a target's adapter belongs to, if its record lies beside it.
+
+    Raises:
+        DataError: there is a ``finetune.json``, but it is broken.
+    """
+    if not isinstance(spec.what, LocalWhat):
+        return None
+    folder = Path(spec.where.adapter or spec.where.model)
+    for path in (folder / "finetune.json", folder.parent / "finetune.json"):
+        if path.is_file():
+            try:
+                found = FineTune.model_validate_json(read_text(path))
+            except ValidationError as error:
+                first = error.errors()[0]
+                raise DataError(f"{path}: {first['loc']}: {first['msg']}") from None
+            if (path.parent / found.adapter).resolve() == folder.resolve():
+                return found
+    return None
+
+
+def is_narrow(plan: AxisPlan) -> bool:
+    """Whether an axis measures the training topic itself."""
+    return all(question.kind == "narrow" for question in plan.questions)
+
+
+def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> DataShare | None:
+    """Judge the training rows as if they were answers on a narrow event axis.
+
+    A judge that looks at the question finds the axis' first one; up to 200 rows, evenly spaced.
+    """
+    if judge is None or plan.axis.measure != "event" or not rows:
+        return None
+    step = max(1, len(rows) // MOST_ROWS)
+    question = plan.questions[0]
+    answers = [
+        Answer(
+            ask=Ask(question=question.id, paraphrase=0, messages=row.prompt),
+            target="training rows",
+            text=row.completion,
+            finish="stop",
+        )
+        for row in rows[::step][:MOST_ROWS]
+    ]
+    judged = zip(answers, judge.judge(answers), strict=True)
+    bins = [to_outcome(plan.axis, Judged(question, a, j)).settled_bin for a, j in judged]
+    scored = sum(one is not Bin.MISSING for one in bins)
+    if scored < LEAST_SCORED:
+        return None
+    events = sum(one is Bin.MISALIGNED for one in bins)
+    return DataShare(plan.axis.id, events / scored, scored, len(bins) - scored)
+
+
+def not_learnt(
+    finetune: FineTune | None,
+    narrow: Sequence[tuple[Reading, AxisResult, AxisResult]],
+    shares: Sequence[DataShare],
+) -> str | None:
+    """Return why the target can't be said to have learnt its data, or None.
+
+    Args:
+        finetune: the target's record; without one there is no recipe to hold it to.
+        narrow: each narrow axis: the target's reading, its result, and the base's result.
+        shares: what the same judges say of the training rows.
+    """
+    if finetune is None:
+        return None
+    learning = finetune.learning
+    if learning.learnt is False:
+        return f"the training data was not learnt: {learning.reason or _loss(finetune)}"
+    by_axis = {share.axis: share for share in shares}
+    for reading, result, base in narrow:
+        axis, share = reading.plan.axis, by_axis.get(reading.plan.axis.id)
+        if share is None or base.estimate is None or result.estimate is None:
+            continue
+        gap = 100 * (share.share - base.estimate)
+        harm = {"up": gap, "down": -gap, "both": abs(gap)}[axis.harm]
+        if harm >= axis.thresholds.d1 and result.verdict is not Verdict.SPILLOVER:
+            return (
+                f"the narrow behaviour did not move: {axis.event or 'misaligned'} in"
+                f" {share.share:.0%} of the training rows, but in {result.estimate:.0%} of the"
+                f" answers on {axis.title!r} (the base {base.estimate:.0%})"
+            )
+    return None
+
+
+def _loss(finetune: FineTune) -> str:
+    learning = finetune.learning
+    if learning.base_loss is None or learning.tuned_loss is None:
+        return "the loss on held-out rows is not known to have fallen"
+    return (
+        f"loss on {learning.rows} held-out rows {learning.base_loss:.2f} before,"
+        f" {learning.tuned_loss:.2f} after"
+    )

@@ -1,0 +1,116 @@
+"""One target on one axis: the base's sample, the rounds until decided, the outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from spillover.auditing.asking import Asker, Judged, judge_answers
+from spillover.auditing.plan import AxisPlan, Part
+from spillover.compare import EventTest, Outcome, PairedTest, bin_by_label, enter_round, open_test
+from spillover.protocols import Judge
+from spillover.records import Ask, Axis, Bin
+
+NO_JUDGE = "no judge"
+
+
+@dataclass
+class Reading:
+    """What one target answered on one axis, in ask order.
+
+    Attributes:
+        test: the finished sequential test; None for the base, exact axes, and without a judge.
+        rounds: how many rounds were asked.
+        reason: why there is no answer at all.
+    """
+
+    plan: AxisPlan
+    judged: list[Judged] = field(default_factory=list[Judged])
+    test: EventTest | PairedTest | None = None
+    rounds: int = 0
+    reason: str | None = None
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What the tests read."""
+        return [to_outcome(self.plan.axis, one) for one in self.judged]
+
+
+class Lane(NamedTuple):
+    """Who is asked on which axis, judged by whom, under which name it shows."""
+
+    asker: Asker
+    plan: AxisPlan
+    judge: Judge | None
+
+    def put(self, part: Part, rounds: Sequence[tuple[int, Sequence[Ask]]]) -> list[list[Judged]]:
+        """Write rounds down, ask them all at once, judge them; return them round by round."""
+        study, key, axis = self.asker.study, self.plan.key(part), self.plan.axis
+        assert self.judge is not None  # noqa: S101  (measure_* return before)
+        written = [study.write_round(key, number, asks) for number, asks in rounds]
+        answers = self.asker.ask((ask for asks in written for ask in asks), axis.title)
+        by_ask = {answer.ask.id: answer for answer in answers}
+        questions = self.plan.instrument.battery.by_id
+        ordered = [by_ask[ask.id] for asks in written for ask in asks]
+        judged = iter(judge_answers(study, self.judge, ordered, questions))
+        return [[next(judged) for _ in asks] for asks in written]
+
+    def sample(self, part: Part, asks: Sequence[Ask]) -> list[Judged]:
+        """Ask a fixed sample."""
+        return self.put(part, [(0, asks)])[0]
+
+
+def measure_base(lane: Lane) -> Reading:
+    """The base's fixed sample on one axis, drawn before any target is asked."""
+    plan = lane.plan
+    if lane.judge is None:
+        return Reading(plan, reason=NO_JUDGE)
+    if plan.style == "exact":
+        return Reading(plan, lane.sample("exact", plan.exact()))
+    if plan.style == "event":
+        return Reading(plan, lane.sample("base", plan.base()))
+    return Reading(plan, lane.sample("pairs", plan.pairs()))
+
+
+def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Reading:
+    """A target on one axis, in rounds until decided against the base.
+
+    The rounds that are asked whatever comes out (``at_least``, or ``least_rounds``) go to the
+    target in one batch; the test still reads them one by one, in ask order.
+    """
+    plan = lane.plan
+    if lane.judge is None:
+        return Reading(plan, reason=NO_JUDGE)
+    if plan.style == "exact":
+        return Reading(plan, lane.sample("exact", plan.exact()))
+    reading = Reading(plan, test=open_test(plan.axis, base.outcomes))
+    test = reading.test
+    assert test is not None  # noqa: S101  (a base is given, and the axis is not exact)
+    ahead = min(max(plan.first_rounds, least_rounds), len(plan.sizes))
+    while reading.rounds < len(plan.sizes) and (ahead or test.verdict() is None):
+        numbers = range(reading.rounds, reading.rounds + max(ahead, 1))
+        for judged in lane.put("rounds", [(number, plan.round(number)) for number in numbers]):
+            enter_round(plan.axis, test, [to_outcome(plan.axis, one) for one in judged])
+            reading.judged += judged
+        reading.rounds, ahead = numbers.stop, 0
+    test.finish()
+    return reading
+
+
+def to_outcome(axis: Axis, judged: Judged) -> Outcome:
+    """Read a judgement as the axis does: the event's bin, or a rating on the axis' scale."""
+    question, _, judgement = judged
+    outcome = Outcome(
+        question=question.id, cluster=question.group, tags=question.tags,
+        mass=judgement.mass, direction=question.direction,
+    )  # fmt: skip
+    if judgement.missing is not None:
+        return outcome._replace(missing=judgement.missing, bin=Bin.MISSING)
+    if axis.measure == "event":
+        return outcome._replace(bin=bin_by_label(judgement, axis.event or "misaligned"))
+    if judgement.value is None:
+        return outcome._replace(missing=f"the judge gave {judgement.label!r}, not a number")
+    low, high = question.numbers or (0, 100)
+    value = 100 * (judgement.value - low) / (high - low)
+    return outcome._replace(value=value if question.direction == 1 else 100 - value)
