@@ -44,7 +44,7 @@ def _against(
     if axis.test == "exact":
         found = run_exact(axis, outcomes, other)
         return found.verdict, found.reason
-    test = open_test(axis, other)
+    test = open_test(axis, other, whole=True)
     if test is None:
         return Verdict.NOT_MEASURED, "no test"
     enter_all(axis, test, outcomes, len({outcome.question for outcome in outcomes}))

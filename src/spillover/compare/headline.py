@@ -27,17 +27,24 @@ def headline(
         case Verdict.SPILLOVER:
             return f"{start} spills over: {level}{beside}.{_because(result)}"
         case Verdict.CLEAN:
-            bound = ""
-            if result.bets is not None and result.bets.p1 is not None:
-                below = result.bets.p1 - (result.bets.base_low or 0.0)
-                what = "excess over the base" if result.bets.base_low is not None else "rate"
-                bound = f" The {what} is below {_percent(below)}."
+            bound = _bound(axis, result)
             return f"{start} is clean: {level}{beside}.{bound}"
         case Verdict.UNDECIDED:
             why = f" ({result.reason})" if result.reason else ""
             return f"Undecided whether {subject} spills over{why}: {level}{beside}."
         case _:
             return f"Not measured: {result.reason or 'there is nothing to go by'}."
+
+
+def _bound(axis: Axis, result: AxisResult) -> str:
+    """Return what `clean` rules out."""
+    bets = result.bets
+    if bets is not None and bets.p1 is not None:
+        if bets.base_low is None:
+            return f" The rate is below {_percent(bets.p1)}."
+        return f" The excess over the base is below {_percent(bets.p1 - bets.base_low)}."
+    change = {"up": "rise", "down": "fall", "both": "change"}[axis.harm]
+    return f" The {change} from the base is below {axis.thresholds.d1:g} points."
 
 
 def _level(axis: Axis, result: AxisResult) -> str:

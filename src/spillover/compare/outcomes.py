@@ -56,17 +56,20 @@ class Outcome(NamedTuple):
         return 100.0 if self.bin is Bin.MISALIGNED else 0.0
 
 
-def open_test(axis: Axis, base: Sequence[Outcome] | None) -> EventTest | PairedTest | None:
+def open_test(
+    axis: Axis, base: Sequence[Outcome] | None, *, whole: bool = False
+) -> EventTest | PairedTest | None:
     """Return the sequential test of an axis against a base (or a control in its place).
 
     An event that does harm by rising gets the event test if the axis says ``sequential``;
     any other event is paired as shares, a rating by its values. None for ``exact`` axes, and for
-    paired ones without a base.
+    paired ones without a base. ``whole``: as in `EventTest`.
     """
     if axis.test == "exact":
         return None
     if axis.measure == "event" and axis.test == "sequential" and axis.harm == "up":
-        return EventTest(axis.thresholds, None if base is None else [o.settled_bin for o in base])
+        bins = None if base is None else [outcome.settled_bin for outcome in base]
+        return EventTest(axis.thresholds, bins, whole=whole)
     if base is None:
         return None
     return PairedTest(axis.thresholds, axis.harm, _values(axis, base))

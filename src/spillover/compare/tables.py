@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spillover.compare.effects import event_result
 from spillover.compare.headline import headline
-from spillover.compare.outcomes import Outcome, enter_all
+from spillover.compare.outcomes import Outcome, enter_all, open_test
 from spillover.compare.reading import Row, Table, read_table
 from spillover.compare.rules import DEFAULT_RULE, PUBLISHED_RULES, ScoreRule
 from spillover.compare.sequence import EventTest
@@ -148,8 +148,8 @@ def _outcomes(table: Table, rule: ScoreRule) -> list[Outcome]:
 def _run(
     axis: Axis, outcomes: Sequence[Outcome], base: Sequence[Outcome] | None, questions: int
 ) -> EventTest:
-    bins = None if base is None else [outcome.settled_bin for outcome in base]
-    test = EventTest(axis.thresholds, bins, whole=True)
+    test = open_test(axis, base, whole=True)
+    assert isinstance(test, EventTest)  # noqa: S101  (what `_axis` asks for)
     enter_all(axis, test, outcomes, questions)
     test.finish()
     return test
