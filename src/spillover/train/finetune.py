@@ -1,0 +1,72 @@
+"""`train`: a recipe and its rows become a fine-tune on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from spillover.errors import DataError, MissingExtraError, ModelError
+from spillover.models.open import describe_target
+from spillover.protocols import Progress
+from spillover.records import FineTune, LocalWhat, Recipe, Row
+from spillover.train.folder import existing, made_beside, write_record
+
+
+def train(
+    recipe: Recipe,
+    rows: Sequence[Row],
+    *,
+    out: Path | str,
+    progress: Progress | None = None,
+    hooks: Sequence[Any] = (),
+    device: str = "auto",
+) -> FineTune:
+    """Make the fine-tune of ``recipe``, or return it if it lies in ``out`` already.
+
+    The last assistant turn of a row is learnt (loss on nothing else), with the model's own chat
+    template. Rows longer than ``max_length`` tokens are left out and counted; held-out rows are
+    never trained on, and say whether the fine-tune learnt anything.
+
+    Args:
+        recipe: from `make_recipe`.
+        rows: the training rows; their digest is ``recipe.what.data``.
+        out: folder for ``finetune.json`` and ``adapter/``; made whole or not at all.
+        progress: told after each step.
+        hooks: `transformers.TrainerCallback` objects (what a mitigation does while training).
+        device: ``auto``, ``cpu`` or ``cuda``; not part of the recipe.
+
+    Returns:
+        The record in ``out / "finetune.json"``; the adapter lies in ``out / finetune.adapter``.
+
+    Raises:
+        DataError: no rows, or none that fits into ``max_length``.
+        ConfigError: ``out`` is taken, or a setting does not fit the model.
+        MissingFileError, UnsafeFileError: the base model is not usable.
+        ModelError: no chat template, a base that is not the recipe's, a loss that is no number,
+            or too little memory.
+        MissingExtraError: torch, transformers, peft or trl is not installed.
+        StoreError: the disk is full.
+    """
+    out = Path(out)
+    found = existing(out, recipe)
+    if found is not None:
+        return found
+    if not rows:
+        raise DataError(f"recipe {recipe.name!r} has no training rows: give at least one")
+    base = describe_target(recipe.where.base).what
+    if not isinstance(base, LocalWhat) or base.model != recipe.what.base:
+        raise ModelError(
+            f"{recipe.where.base} is not the base model of recipe {recipe.name!r}: it has changed "
+            "since the recipe was made"
+        )
+    try:
+        from spillover.train.sft import fine_tune
+    except ImportError as error:
+        raise MissingExtraError(
+            f"fine-tuning needs {error.name or 'trl'}: pip install 'spillover[local]'"
+        ) from None
+    with made_beside(out) as folder:
+        made = fine_tune(recipe, rows, folder=folder, progress=progress, hooks=hooks, device=device)
+        write_record(folder, made)
+    return made
