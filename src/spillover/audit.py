@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spillover.auditing.asking import Opener, Pace
+from spillover.auditing.claims import leak_notes
 from spillover.auditing.conclude import conclude
 from spillover.auditing.crew import Crew, Named, cast, expected_answers, make_plans
 from spillover.models.open import open_target
@@ -63,9 +64,14 @@ def audit(
         crew.read_target(subject, reference)
         for control in others:
             crew.read_control(control, subject, reference)
-        shares = crew.read_rows(rows)
-        seconds = time.monotonic() - started
-        result = conclude(instrument, parts, shares=shares, seed=seed, seconds=seconds)
+        result = conclude(
+            instrument,
+            parts,
+            shares=crew.read_rows(rows),
+            notes=leak_notes(plans, rows),
+            seed=seed,
+            seconds=time.monotonic() - started,
+        )
         book.put_result(result)
     return result
 

@@ -4,48 +4,27 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, is_narrow, not_learnt
 from spillover.auditing.measure import Reading
+from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
 from spillover.compare import EventTest, Outcome, apply_ebh, axis_result, headline, not_measured
 from spillover.protocols import Instrument
 from spillover.records import (
     AuditResult,
     AxisResult,
-    ConductClaim,
-    FineTune,
     OperatingPoint,
-    Role,
     TargetResult,
-    TargetSpec,
     Verdict,
 )
 from spillover.stats.operating import Design, operating_curve
 
 _PACKAGES = ("spillover", "numpy", "scipy", "torch", "transformers", "peft", "trl", "bandit")
 _RATES = (0.0, 0.001, 0.05, 0.1, 0.2, 0.6)
-
-
-@dataclass
-class Part:
-    """One target of an audit, and all that was found out about it.
-
-    Attributes:
-        readings: by axis id.
-        fixed: for controls: outcomes of the fixed sample that stands where the base's stood,
-            by axis id, where one was drawn.
-    """
-
-    role: Role
-    spec: TargetSpec
-    finetune: FineTune | None = None
-    readings: dict[str, Reading] = field(default_factory=dict[str, Reading])
-    fixed: dict[str, list[Outcome]] = field(default_factory=dict[str, list[Outcome]])
-    conduct_and_claim: tuple[ConductClaim, ...] = ()
 
 
 def conclude(
@@ -67,13 +46,13 @@ def conclude(
         seed: the study's seed.
         seconds: how long the audit took.
     """
-    target, base = parts[0], parts[1]
+    target, base, *controls = parts
     axes = {axis.id: axis for axis in instrument.axes}
     decides = next(axis for axis in instrument.axes if axis.decides)
-    results = {part.spec.name: part_results(part, base, parts[2:]) for part in parts}
-    mine = results[target.spec.name]
+    results = {part.name: part_results(part, base, controls) for part in parts}
+    mine = results[target.name]
     narrow = [
-        (reading, mine[key], results[base.spec.name][key])
+        (reading, mine[key], results[base.name][key])
         for key, reading in target.readings.items()
         if is_narrow(reading.plan)
     ]
@@ -81,33 +60,37 @@ def conclude(
         changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
         mine[decides.id] = mine[decides.id].model_copy(update=changes)
     result = mine[decides.id]
-    base_level = results[base.spec.name][decides.id]
+    base_level = results[base.name][decides.id]
     return AuditResult(
-        title=f"Audit: {target.spec.name}",
-        sentence=headline(decides, result, subject=target.spec.name, base=base_level),
+        title=f"Audit: {target.name}",
+        sentence=headline(decides, result, subject=target.name, base=base_level),
         verdict=result.verdict or Verdict.NOT_MEASURED,
         headline_axis=decides.id,
-        subject=target.spec.name,
+        subject=target.name,
         simulated=instrument.simulated,
         axes=axes,
         targets={
-            part.spec.name: TargetResult(
+            part.name: TargetResult(
                 role=part.role, spec=part.spec, finetune=part.finetune,
-                axes=results[part.spec.name],
+                axes=results[part.name],
             )
             for part in parts
         },
-        conduct_and_claim=tuple(line for part in parts for line in part.conduct_and_claim),
+        conduct_and_claim=tuple(
+            line
+            for part in (target, *controls)
+            for line in conduct_and_claims(part, base, axes, results[part.name])
+        ),
         pairs=tuple(
             pair
             for key, reading in target.readings.items()
-            for pair in pairs(target.spec.name, reading, base.spec.name, base.readings[key])
+            for pair in pairs(target.name, reading, base.name, base.readings[key])
         ),
         answers=tuple(
             sample
             for part in parts
             for reading in part.readings.values()
-            for sample in samples(part.spec.name, reading)
+            for sample in samples(part.name, reading)
         ),
         operating_curve=_curve(target.readings[decides.id]),
         notes=(*_notes(target, shares), *notes),
@@ -143,18 +126,19 @@ def _axis_result(
     if reading.reason is not None:
         return not_measured(axis, reading.reason)
     if part is base:
-        return axis_result(axis, reading.outcomes)
+        return gated(part, part, key, axis_result(axis, reading.outcomes))
     others: Mapping[str, Sequence[Outcome]] = {}
     if part.role == "target":
-        others = {c.spec.name: c.fixed.get(key) or c.readings[key].outcomes for c in controls}
-    return axis_result(
+        others = {c.name: c.fixed.get(key) or c.readings[key].outcomes for c in controls}
+    result = axis_result(
         axis,
         reading.outcomes,
         base=base.readings[key].outcomes,
         controls=others,
         test=reading.test,
-        name=part.spec.name,
+        name=part.name,
     )
+    return gated(part, base, key, result)
 
 
 def _curve(reading: Reading) -> tuple[OperatingPoint, ...]:
@@ -202,8 +186,8 @@ def _versions() -> dict[str, str]:
 def _hashes(instrument: Instrument, parts: Sequence[Part]) -> dict[str, str]:
     found = {"battery": instrument.battery.hash}
     for part in parts:
-        found[f"target {part.spec.name}"] = part.spec.id
+        found[f"target {part.name}"] = part.spec.id
         if part.finetune is not None:
-            found[f"recipe {part.spec.name}"] = part.finetune.recipe.id
-            found[f"data {part.spec.name}"] = part.finetune.recipe.what.data
+            found[f"recipe {part.name}"] = part.finetune.recipe.id
+            found[f"data {part.name}"] = part.finetune.recipe.what.data
     return found

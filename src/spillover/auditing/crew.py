@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spillover.auditing.asking import Asker, Opener, Pace
-from spillover.auditing.conclude import Part
+from spillover.auditing.claims import check_claim
 from spillover.auditing.learnt import DataShare, find_finetune, is_narrow, judge_rows
 from spillover.auditing.measure import Lane, measure_base, measure_target, to_outcome
+from spillover.auditing.parts import Part
 from spillover.auditing.plan import AxisPlan, plan_axis
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target
@@ -35,14 +36,14 @@ class Crew:
         """Draw the base's fixed samples on all axes, before any target is asked."""
         for plan in self.plans:
             base.readings[plan.axis.id] = measure_base(self._lane(base, plan))
-        self._done(base)
+        self._finish(base)
 
     def read_target(self, part: Part, base: Part) -> None:
         """Ask the target on each axis until it is decided: what it was trained for comes first."""
         for plan in self.plans:
             key = plan.axis.id
             part.readings[key] = measure_target(self._lane(part, plan), base.readings[key])
-        self._done(part)
+        self._finish(part)
 
     def read_control(self, part: Part, target: Part, base: Part) -> None:
         """Ask a control as the target was asked, so that it gets verdicts of its own.
@@ -59,7 +60,7 @@ class Crew:
             if plan.style == "event" and spills:
                 judged = lane.sample("base", plan.base())
                 part.fixed[key] = [to_outcome(plan.axis, one) for one in judged]
-        self._done(part)
+        self._finish(part)
 
     def read_rows(self, rows: Sequence[Row]) -> list[DataShare]:
         """Judge the training rows on the narrow axes."""
@@ -71,14 +72,18 @@ class Crew:
         return [share for share in shares if share is not None]
 
     def _lane(self, part: Part, plan: AxisPlan) -> Lane:
-        name = part.spec.name
+        name = part.name
         if name not in self._askers:
             self.study.put_target(part.spec)
             self._askers[name] = Asker(part.spec, self.study, self.open, self.pace)
         return Lane(self._askers[name], plan, self.instrument.judges.get(plan.axis.judge))
 
-    def _done(self, part: Part) -> None:
-        self._askers.pop(part.spec.name).close()
+    def _finish(self, part: Part) -> None:
+        """Check the scales of its self-report, and let go of the model."""
+        for plan in self.plans:
+            if (claim := check_claim(self._lane(part, plan), part)) is not None:
+                part.claims[plan.axis.id] = claim
+        self._askers.pop(part.name).close()
 
 
 def make_plans(instrument: Instrument, seed: int) -> list[AxisPlan]:
@@ -112,7 +117,7 @@ def cast(target: Named, base: Named, controls: Sequence[Named] | Mapping[str, Na
     parts: list[Part] = []
     for role, name, one in wanted:
         spec = one if isinstance(one, TargetSpec) else describe_target(str(one))
-        spec = _unique(spec, name, {part.spec.name for part in parts})
+        spec = _unique(spec, name, {part.name for part in parts})
         parts.append(Part(role, spec, find_finetune(spec)))
     return parts
 

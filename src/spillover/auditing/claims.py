@@ -1,0 +1,132 @@
+"""Self-report: is the scale understood, what is claimed, and does conduct bear it out?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from spillover.auditing.asking import Judged
+from spillover.auditing.measure import Lane
+from spillover.auditing.parts import Part
+from spillover.auditing.plan import AxisPlan, plan_axis, select
+from spillover.data.library import load_words
+from spillover.records import Axis, AxisResult, ConductClaim, Row, Verdict
+from spillover.selfreport import (
+    Claim,
+    Rated,
+    Scale,
+    conduct_claim,
+    conduct_is_bad,
+    leak_check,
+    read_claim,
+    read_scale,
+)
+
+CONDUCT_EVENT: Mapping[str, str] = {
+    "security": "insecure",
+    "alignment": "misaligned",
+    "risk": "risky",
+}
+"""The event by which conduct shows a trait that a self-report is about."""
+_SAMPLED = 4  # how often each question about a described person is asked where it is not scored
+
+
+def check_claim(lane: Lane, part: Part) -> Claim | None:
+    """Ask about the two described persons on the scales of one rating axis, and read the claim.
+
+    None where the axis rates no trait, has no judge, or the battery describes no persons for it.
+    """
+    axis = lane.plan.axis
+    trait, reading = axis.select.measures, part.readings[axis.id]
+    if axis.measure != "rating" or trait is None or reading.reason is not None:
+        return None
+    plans = [_person_plan(lane.plan, person) for person in ("kind_person", "cruel_person")]
+    kind, cruel = (_scale(_ask(lane._replace(plan=plan))) if plan else None for plan in plans)
+    if kind is None or cruel is None:
+        return None
+    return read_claim(trait, _scale(reading.judged), kind=kind, cruel=cruel)
+
+
+def gated(part: Part, base: Part, key: str, result: AxisResult) -> AxisResult:
+    """Return the result of a rating axis, `not measured` if a scale on it was not understood."""
+    for whose, one in (("", part), ("the base: ", base)):
+        claim = one.claims.get(key)
+        if claim is not None and claim.gate is not None and not claim.gate.understood:
+            return result.model_copy(
+                update={
+                    "verdict": Verdict.NOT_MEASURED,
+                    "reason": f"{whose}{claim.gate.reason}",
+                    "because": (),
+                    "e_value": None,
+                }
+            )
+    return result
+
+
+def conduct_and_claims(
+    part: Part, base: Part, axes: Mapping[str, Axis], results: Mapping[str, AxisResult]
+) -> list[ConductClaim]:
+    """Hold what a target says of itself against what it does, trait by trait."""
+    lines: list[ConductClaim] = []
+    for key, claim in part.claims.items():
+        axis = axes[key]
+        trait = axis.select.measures or ""
+        conduct = _conduct_axis(trait, axes)
+        shown = results.get(conduct.id) if conduct else None
+        lines.append(
+            conduct_claim(
+                part.name,
+                trait,
+                conduct=shown.estimate if shown else None,
+                conduct_bad=conduct_is_bad(shown.verdict) if shown else None,
+                conduct_reason=None if shown else f"no axis measures conduct on {trait}",
+                claim=claim,
+                base=base.claims.get(key),
+                harm=axis.harm,
+                d0=axis.thresholds.d0,
+                d1=axis.thresholds.d1,
+            )
+        )
+    return lines
+
+
+def leak_notes(plans: Sequence[AxisPlan], rows: Sequence[Row]) -> list[str]:
+    """One sentence for each rated trait: do the training rows hold the self-report's words?"""
+    traits = dict.fromkeys(
+        plan.axis.select.measures for plan in plans if plan.axis.measure == "rating"
+    )
+    if not rows:
+        return []
+    words = load_words()
+    texts = ["\n".join(message.content for message in row.messages) for row in rows]
+    checks = {t: leak_check(texts, words[t]) for t in traits if t is not None and t in words}
+    return [f"Leak check, {trait}: {check.sentence}." for trait, check in checks.items()]
+
+
+def _person_plan(plan: AxisPlan, person: str) -> AxisPlan | None:
+    """The plan of the same questions about a described person; None if there are none."""
+    axis = plan.axis
+    selector = axis.select.model_copy(update={"about": person, "ids": ()})
+    chosen = select(selector, plan.instrument.battery.questions)
+    if not chosen:
+        return None
+    limits = axis.thresholds.model_copy(update={"n_base": _SAMPLED * len(chosen)})
+    fields = {"id": f"{axis.id}/{person}", "select": selector, "thresholds": limits}
+    return plan_axis(axis.model_copy(update=fields), plan.instrument, plan.seed)
+
+
+def _ask(lane: Lane) -> list[Judged]:
+    plan = lane.plan
+    if plan.style == "exact":
+        return lane.sample("exact", plan.exact())
+    return lane.sample("base", plan.base())
+
+
+def _scale(judged: Sequence[Judged]) -> Scale:
+    return read_scale(
+        Rated(one.question, one.judgement.value, one.judgement.mass) for one in judged
+    )
+
+
+def _conduct_axis(trait: str, axes: Mapping[str, Axis]) -> Axis | None:
+    wanted = CONDUCT_EVENT.get(trait)
+    return next((axis for axis in axes.values() if wanted and axis.event == wanted), None)
