@@ -63,9 +63,19 @@ class Asker:
     open: Opener
     pace: Pace = field(default_factory=Pace)
     _target: Target | None = None
+    _label: str = ""
+    _done: int = 0
 
-    def ask(self, asks: Iterable[Ask], step: str) -> list[Answer]:
+    def start(self, step: str) -> None:
+        """Begin a step: what follows is shown under its name, with the time estimate of now."""
+        self._label, self._done = self.pace.label(f"{self.spec.name}: {step}"), 0
+
+    def ask(self, asks: Iterable[Ask], most: int | None = None) -> list[Answer]:
         """Return one answer an ask, in the order of ``asks``.
+
+        Args:
+            asks: what to ask; what is committed already is only read.
+            most: how many answers the whole step may take, to show; by default these.
 
         Raises:
             ModelError: the target can't be opened, or left an ask without an answer.
@@ -74,25 +84,31 @@ class Asker:
         wanted = {ask.id: ask for ask in asks}
         have = self.study.answers(self.spec.id, wanted.values())
         todo = [ask for ask_id, ask in wanted.items() if ask_id not in have]
-        self.pace.expected -= len(wanted) - len(todo)
+        self._done += len(have)
+        self.pace.expected -= len(have)
         if todo:
-            have |= self._fetch(todo, step)
+            have |= self._fetch(todo, most or self._done + len(todo))
         return [have[ask_id] for ask_id in wanted]
+
+    def end(self) -> None:
+        """End the step: no more is needed than what was asked."""
+        if self._done:
+            self.pace.tell(self._label, self._done, self._done)
 
     def close(self) -> None:
         """Let go of the open model, so that only one is in memory at a time."""
         self._target = None
 
-    def _fetch(self, todo: Sequence[Ask], step: str) -> dict[str, Answer]:
-        label = self.pace.label(f"{self.spec.name}: {step}")
+    def _fetch(self, todo: Sequence[Ask], most: int) -> dict[str, Answer]:
         if self._target is None:
-            self.pace.tell(label, 0, len(todo))
+            self.pace.tell(self._label, self._done, most)
             self._target = self.open(self.spec)
         start = time.monotonic()
         got: dict[str, Answer] = {}
         for answer in self.study.keep_answers(self._target.ask(todo)):
             got[answer.ask.id] = answer
-            self.pace.tell(label, len(got), len(todo))
+            self._done += 1
+            self.pace.tell(self._label, self._done, most)
         self.pace.seconds += time.monotonic() - start
         self.pace.asked += len(todo)
         self.pace.expected -= len(todo)

@@ -110,7 +110,12 @@ def _person_plan(plan: AxisPlan, person: str) -> AxisPlan | None:
     if not chosen:
         return None
     limits = axis.thresholds.model_copy(update={"n_base": _SAMPLED * len(chosen)})
-    fields = {"id": f"{axis.id}/{person}", "select": selector, "thresholds": limits}
+    fields = {
+        "id": f"{axis.id}/{person}",
+        "title": f"{axis.title}, a {person.replace('_', ' ')}",
+        "select": selector,
+        "thresholds": limits,
+    }
     return plan_axis(axis.model_copy(update=fields), plan.instrument, plan.seed)
 
 

@@ -160,7 +160,7 @@ def _notes(target: Part, shares: Sequence[DataShare]) -> list[str]:
             f"Of the training rows, the judge of {axis.title!r} calls {share.share:.0%}"
             f" {axis.event or 'misaligned'} ({share.scored} judged, {share.missing} missing)."
         )
-    return notes
+    return notes + list(target.finetune.notes if target.finetune else ())
 
 
 def _settings(instrument: Instrument, seed: int) -> dict[str, str]:

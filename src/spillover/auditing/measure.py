@@ -44,12 +44,14 @@ class Lane(NamedTuple):
     plan: AxisPlan
     judge: Judge | None
 
-    def put(self, part: Part, rounds: Sequence[tuple[int, Sequence[Ask]]]) -> list[list[Judged]]:
+    def put(
+        self, part: Part, rounds: Sequence[tuple[int, Sequence[Ask]]], most: int | None = None
+    ) -> list[list[Judged]]:
         """Write rounds down, ask them all at once, judge them; return them round by round."""
-        study, key, axis = self.asker.study, self.plan.key(part), self.plan.axis
+        study, key = self.asker.study, self.plan.key(part)
         assert self.judge is not None  # noqa: S101  (measure_* return before)
         written = [study.write_round(key, number, asks) for number, asks in rounds]
-        answers = self.asker.ask((ask for asks in written for ask in asks), axis.title)
+        answers = self.asker.ask((ask for asks in written for ask in asks), most)
         by_ask = {answer.ask.id: answer for answer in answers}
         questions = self.plan.instrument.battery.by_id
         ordered = [by_ask[ask.id] for asks in written for ask in asks]
@@ -58,7 +60,10 @@ class Lane(NamedTuple):
 
     def sample(self, part: Part, asks: Sequence[Ask]) -> list[Judged]:
         """Ask a fixed sample."""
-        return self.put(part, [(0, asks)])[0]
+        self.asker.start(self.plan.axis.title)
+        judged = self.put(part, [(0, asks)])[0]
+        self.asker.end()
+        return judged
 
 
 def measure_base(lane: Lane) -> Reading:
@@ -88,12 +93,15 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
     test = reading.test
     assert test is not None  # noqa: S101  (a base is given, and the axis is not exact)
     ahead = min(max(plan.first_rounds, least_rounds), len(plan.sizes))
+    lane.asker.start(plan.axis.title)
     while reading.rounds < len(plan.sizes) and (ahead or test.verdict() is None):
         numbers = range(reading.rounds, reading.rounds + max(ahead, 1))
-        for judged in lane.put("rounds", [(number, plan.round(number)) for number in numbers]):
+        rounds = [(number, plan.round(number)) for number in numbers]
+        for judged in lane.put("rounds", rounds, sum(plan.sizes)):
             enter_round(plan.axis, test, [to_outcome(plan.axis, one) for one in judged])
             reading.judged += judged
         reading.rounds, ahead = numbers.stop, 0
+    lane.asker.end()
     test.finish()
     return reading
 
