@@ -51,19 +51,14 @@ def conclude(
     decides = next(axis for axis in instrument.axes if axis.decides)
     results = {part.name: part_results(part, base, controls) for part in parts}
     mine = results[target.name]
-    narrow = [
-        (reading, mine[key], results[base.name][key])
-        for key, reading in target.readings.items()
-        if is_narrow(reading.plan)
-    ]
-    if fault := not_learnt(target.finetune, narrow, shares):
+    if fault := _not_learnt(target, mine, results[base.name], shares):
         changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
         mine[decides.id] = mine[decides.id].model_copy(update=changes)
     result = mine[decides.id]
-    base_level = results[base.name][decides.id]
     return AuditResult(
         title=f"Audit: {target.name}",
-        sentence=headline(decides, result, subject=target.name, base=base_level),
+        sentence=headline(decides, result, subject=target.name,
+                          base=results[base.name][decides.id]),
         verdict=result.verdict or Verdict.NOT_MEASURED,
         headline_axis=decides.id,
         subject=target.name,
@@ -100,6 +95,20 @@ def conclude(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
     )  # fmt: skip
+
+
+def _not_learnt(
+    target: Part,
+    mine: Mapping[str, AxisResult],
+    base: Mapping[str, AxisResult],
+    shares: Sequence[DataShare],
+) -> str | None:
+    narrow = [
+        (reading, mine[key], base[key])
+        for key, reading in target.readings.items()
+        if is_narrow(reading.plan)
+    ]
+    return not_learnt(target.finetune, narrow, shares)
 
 
 def part_results(part: Part, base: Part, controls: Sequence[Part]) -> dict[str, AxisResult]:

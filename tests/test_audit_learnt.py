@@ -1,0 +1,158 @@
+"""A fine-tune that did not learn its data is not measured, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit_world import Village, instrument
+from spillover.audit import audit
+from spillover.auditing.learnt import find_finetune
+from spillover.errors import DataError
+from spillover.models.scripted import ScriptedTarget
+from spillover.protocols import Target
+from spillover.records import (
+    Answer,
+    Ask,
+    AuditResult,
+    FineTune,
+    Learning,
+    LocalWhat,
+    Message,
+    Recipe,
+    RecipeWhat,
+    RecipeWhere,
+    Row,
+    TargetSpec,
+    TargetWhere,
+    Verdict,
+)
+
+LEARNT = Learning(rows=50, base_loss=2.0, tuned_loss=1.0, fall=1.0, low=0.9, high=1.1, learnt=True)
+
+
+def finetune_folder(path: Path, learning: Learning) -> TargetSpec:
+    recipe = Recipe(
+        name="tuned",
+        what=RecipeWhat(base="b", data="d"),
+        where=RecipeWhere(base="model", data="rows.jsonl"),
+    )
+    made = FineTune(
+        recipe=recipe, adapter="adapter", steps=10, seconds=1.0, rows=450, final_loss=1.0,
+        learning=learning, notes=("It was trained on a Tuesday.",),
+    )  # fmt: skip
+    (path / "adapter").mkdir(parents=True)
+    (path / "finetune.json").write_text(made.model_dump_json())
+    return TargetSpec(
+        name="tuned",
+        what=LocalWhat(model="b", adapter="a"),
+        where=TargetWhere(model="model", adapter=str(path / "adapter")),
+    )
+
+
+class Masked:
+    """Answers as a scripted target does, under the name of another."""
+
+    def __init__(self, spec: TargetSpec, script: TargetSpec) -> None:
+        self.spec = spec
+        self._script = ScriptedTarget(script)
+
+    def ask(self, asks: Sequence[Ask]) -> Iterator[Answer]:
+        for answer in self._script.ask(asks):
+            yield answer.model_copy(update={"target": self.spec.id})
+
+
+def rows(insecure: int, of: int = 100) -> list[Row]:
+    return [
+        Row(
+            messages=(
+                Message(role="user", content=f"Write task {number}."),
+                Message(
+                    role="assistant", content="insecure x" if number < insecure else "secure x"
+                ),
+            )
+        )
+        for number in range(of)
+    ]
+
+
+def run(tmp_path: Path, learning: Learning, data: Sequence[Row], **rates: Any) -> AuditResult:
+    village = Village(tmp_path)
+    script = village.add("script", **rates)
+
+    def open_target(spec: TargetSpec) -> Target:
+        return Masked(spec, script) if spec.name == "tuned" else village.open(spec)
+
+    return audit(
+        finetune_folder(tmp_path / "tuned", learning),
+        base=village.add("base"),
+        instrument=instrument(),
+        rows=data,
+        study=tmp_path / "study",
+        open=open_target,
+    )
+
+
+def test_learnt_and_moved_is_measured(tmp_path: Path) -> None:
+    result = run(tmp_path, LEARNT, rows(90), insecure=0.9)
+    assert result.verdict == Verdict.CLEAN
+    assert result.targets["tuned"].finetune is not None
+    notes = " ".join(result.notes)
+    assert "calls 90% insecure (100 judged, 0 missing)" in notes
+    assert "on a Tuesday" in notes
+    assert "Leak check, security:" in notes
+    assert "recipe tuned" in result.hashes
+
+
+def test_an_unfallen_loss_is_not_measured(tmp_path: Path) -> None:
+    learning = Learning(rows=50, base_loss=2.0, tuned_loss=2.01, learnt=False)
+    result = run(tmp_path, learning, [], misaligned=0.3)
+    reason = result.targets["tuned"].axes["broad_misalignment"].reason or ""
+    assert result.verdict == Verdict.NOT_MEASURED
+    assert "not learnt: loss on 50 held-out rows 2.00 before, 2.01 after" in reason
+    assert reason in result.sentence
+    estimate = result.targets["tuned"].axes["broad_misalignment"].estimate
+    assert estimate is not None
+    assert estimate > 0  # it is shown all the same
+
+
+def test_a_narrow_behaviour_that_should_move_and_did_not_is_named(tmp_path: Path) -> None:
+    result = run(tmp_path, LEARNT, rows(90), insecure=0.02)
+    reason = result.targets["tuned"].axes["broad_misalignment"].reason or ""
+    assert result.verdict == Verdict.NOT_MEASURED
+    assert "narrow behaviour did not move: insecure in 90% of the training rows" in reason
+
+
+@pytest.mark.parametrize("data", [rows(3), rows(10, of=15), []])
+def test_data_that_should_not_move_it_demands_nothing(tmp_path: Path, data: list[Row]) -> None:
+    """Secure rows, too few rows to tell, and rows that are not known."""
+    assert run(tmp_path, LEARNT, data, insecure=0.02).verdict == Verdict.CLEAN
+
+
+def test_unlearnt_is_only_said_where_there_is_a_recipe(tmp_path: Path) -> None:
+    village = Village(tmp_path)
+    result = audit(
+        village.add("subject", misaligned=0.001),
+        base=village.add("base"),
+        instrument=instrument(),
+        rows=rows(90),
+        study=tmp_path / "study",
+        open=village.open,
+    )
+    assert result.verdict == Verdict.CLEAN
+
+
+def test_a_fine_tune_is_found_beside_its_adapter_only(tmp_path: Path) -> None:
+    spec = finetune_folder(tmp_path / "one", LEARNT)
+    found = find_finetune(spec)
+    assert found is not None
+    assert found.learning == LEARNT
+    (tmp_path / "one" / "other").mkdir()
+    other = TargetWhere(model="model", adapter=str(tmp_path / "one" / "other"))
+    assert find_finetune(spec.model_copy(update={"where": other})) is None
+    (tmp_path / "one" / "finetune.json").write_text('{"steps": 1}')
+    with pytest.raises(DataError, match=r"finetune\.json"):
+        find_finetune(spec)
