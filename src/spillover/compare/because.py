@@ -31,7 +31,7 @@ def _line(
         text = f"beyond {control} as well: because of something that {name} has and {control} lacks"
         return Because(control=control, holds=True, sentence=text)
     if verdict is Verdict.CLEAN:
-        text = f"no further than {control}: not because of what sets {name} apart from it"
+        text = f"about as far as {control}: not because of what sets {name} apart from it"
         return Because(control=control, holds=False, sentence=text)
     why = f" ({reason.replace('the base', control)})" if reason else ""
     text = f"whether it goes beyond {control} is {verdict.value}{why}"

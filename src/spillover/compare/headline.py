@@ -81,7 +81,7 @@ def _percent(share: float) -> str:
 def _because(result: AxisResult) -> str:
     groups = {
         " Because of what it has and {} {}.": [b.control for b in result.because if b.holds],
-        " No further than {}.": [b.control for b in result.because if b.holds is False],
+        " About as far as {}.": [b.control for b in result.because if b.holds is False],
         " Not settled against {}.": [b.control for b in result.because if b.holds is None],
     }
     parts: list[str] = []
