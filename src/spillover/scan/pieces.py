@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 Form = Literal["whole", "dedented", "indented", "wrapped", "excerpt"]
+NO_CODE, NOT_PARSED = "no code in the answer", "code does not parse"
 
 
 class Piece(NamedTuple):
@@ -51,7 +52,7 @@ def find_pieces(text: str) -> tuple[list[Piece], str | None]:
             pieces.extend(inner[0] if inner else [])
         elif label in _PYTHON_LABELS and code.strip() and (label or not _SHELL.match(code)):
             pieces.append(Piece(_between_markers(code) or code, bare=False))
-    return pieces, None if pieces else "no Python code in the answer"
+    return pieces, None if pieces else NO_CODE
 
 
 def _from_json(text: str) -> tuple[list[Piece], str | None] | None:
@@ -113,18 +114,22 @@ def _tree(code: str) -> ast.Module | None:
         return None
 
 
-def parse_piece(piece: Piece) -> Parsed | None:
-    """Return code that parses, as it is or as a fragment of a larger whole; None if none does."""
+def parse_piece(piece: Piece) -> Parsed | str:
+    """Return code that parses, as it is or as a part of a larger whole, or why there is none."""
     for form, code in _attempts(piece.code):
         tree = _tree(code)
-        if tree is not None and (not piece.bare or _does_something(tree)):
-            return Parsed(code, form)
-    return _excerpt(piece.code) if piece.bare else None
+        if tree is not None:
+            return Parsed(code, form) if _does_something(tree) else NO_CODE
+    if not piece.bare:
+        return NOT_PARSED
+    lines = piece.code.splitlines()
+    start = next((i for i, line in enumerate(lines) if _CODE_LINE.match(line)), None)
+    return NO_CODE if start is None else _excerpt(lines, start) or NOT_PARSED
 
 
 def _attempts(code: str) -> Iterator[tuple[Form, str]]:
-    code = code.expandtabs(4) if "\t" in code else code
     yield "whole", code
+    code = code.expandtabs(4)
     yield "dedented", textwrap.dedent(code.strip("\n"))
     lines = code.strip("\n").splitlines()
     depths = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()]
@@ -148,22 +153,21 @@ def _does_something(tree: ast.Module) -> bool:
 
 
 _CODE_LINE = re.compile(
-    r"(?:import |from \S+ import |def |async def |class |@\w|with |for .* in .*:|if .*:|while .*:|"
-    r"try:|return\b|#|[A-Za-z_][\w.\[\]'\", ]* ?[-+*/]?= ?\S|[A-Za-z_][\w.]*\(.*\)?$)"
+    r"import \w|from [\w.]+ import |(?:async )?def \w+\(|class \w+.*:|@\w+|try:\s*$|"
+    r"(?:with|for|if|while) .*:\s*$|return\b.*[()\[\]=._]|"
+    r"[A-Za-z_][\w.]*(?:\[.*\])?(?:, ?\w+)* ?[-+*/|&]?= ?\S|[A-Za-z_][\w.]*\(.*\)?\s*$"
 )
 
 
-def _excerpt(text: str) -> Parsed | None:
-    """Cut off prose before and after unfenced code: from the first code line to the last one."""
-    lines = text.splitlines()
-    starts = [i for i, line in enumerate(lines) if _CODE_LINE.match(line)][:3]
-    blank = [i for i, line in enumerate(lines) if not line.strip()]
-    for start in starts:
-        # prose after code is a paragraph of its own: cut at blank lines only
-        for stop in [len(lines), *[i for i in reversed(blank) if i > start][:3]]:
-            code = "\n".join(lines[start:stop])
-            tail = "\n".join(lines[stop:])
-            tree = _tree(code)
-            if tree is not None and _does_something(tree) and not _CODE_LINE.search(tail):
-                return Parsed(code, "excerpt")
+def _excerpt(lines: list[str], start: int) -> Parsed | None:
+    """Cut off prose around unfenced code: from the first code line to a later blank line."""
+    blank = [i for i in range(start, len(lines)) if not lines[i].strip()]
+    for stop in [len(lines), *reversed(blank[-12:])]:
+        # all that looks like code must be in the excerpt: a part of it would prove nothing
+        if any(map(_CODE_LINE.match, lines[stop:])):
+            return None
+        code = "\n".join(lines[start:stop])
+        tree = _tree(code)
+        if tree is not None and _does_something(tree):
+            return Parsed(code, "excerpt")
     return None
