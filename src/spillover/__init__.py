@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spillover.audit import audit
+    from spillover.chain import audit
     from spillover.compare import compare_tables as compare
     from spillover.errors import SpilloverError
-    from spillover.models import open_target
+    from spillover.models.open import describe_target, open_target
     from spillover.records import AuditResult, FineTune, Recipe, TargetSpec, Verdict
     from spillover.report import write_report
     from spillover.store import Study
@@ -24,7 +24,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AuditResult", "FineTune", "Recipe", "SpilloverError", "Study", "TargetSpec", "Verdict",
-    "audit", "compare", "open_target", "train", "write_report",
+    "audit", "compare", "describe_target", "open_target", "train", "write_report",
 ]  # fmt: skip
 
 _HOMES = {
@@ -35,9 +35,10 @@ _HOMES = {
     "Study": "spillover.store:Study",
     "TargetSpec": "spillover.records:TargetSpec",
     "Verdict": "spillover.records:Verdict",
-    "audit": "spillover.audit:audit",
+    "audit": "spillover.chain:audit",
+    "describe_target": "spillover.models.open:describe_target",
     "compare": "spillover.compare:compare_tables",
-    "open_target": "spillover.models:open_target",
+    "open_target": "spillover.models.open:open_target",
     "train": "spillover.train:train",
     "write_report": "spillover.report:write_report",
 }

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spillover.cli import ask, compare, report
+from spillover.cli import ask, audit, compare, report, train
 
 
 def _version(wanted: bool) -> None:
@@ -41,6 +41,8 @@ def _spillover(  # pyright: ignore[reportUnusedFunction]
     """
 
 
+app.command()(audit.audit)
 app.command()(compare.compare)
+app.command()(train.train)
 app.command()(ask.ask)
 app.command()(report.report)

@@ -32,8 +32,8 @@ def ask(
     json: Annotated[bool, typer.Option("--json", help="Print answers as JSON.")] = False,
 ) -> None:
     """Ask a target one question."""
-    from spillover.cli.names import model_path
-    from spillover.models import describe_target, open_target
+    from spillover.chain import model_path
+    from spillover.models.open import describe_target, open_target
     from spillover.records import Ask, Message, Settings
 
     spec = describe_target(model_path(target), adapter=adapter, device=device)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillover.cli.console import emit, emit_json, finish, show
+from spillover.cli.names import named
 
 if TYPE_CHECKING:
     from spillover.records import AuditResult
@@ -40,7 +41,9 @@ def compare(
     from spillover.compare import compare_tables
     from spillover.report import write_report
 
-    result = compare_tables(answers, base=base, controls=_named(control or []))
+    result = compare_tables(
+        answers, base=base, controls={n: Path(p) for n, p in named(control or []).items()}
+    )
     if out is not None:
         write_report(result, out)
     if json:
@@ -49,17 +52,6 @@ def compare(
         show(result)
         emit("\n".join([*_rule_lines(result), *_operating_lines(result)]))
     finish(result)
-
-
-def _named(controls: list[str]) -> dict[str, Path]:
-    named: dict[str, Path] = {}
-    for text in controls:
-        name, _, path = text.rpartition("=")
-        name = name or Path(path).stem
-        if name in named:
-            raise typer.BadParameter(f"two controls are named '{name}': name them NAME=FILE")
-        named[name] = Path(path)
-    return named
 
 
 def _rule_lines(result: AuditResult) -> list[str]:

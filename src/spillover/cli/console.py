@@ -76,7 +76,7 @@ def finish(result: AuditResult) -> NoReturn:
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Yield a `Progress` that shows one bar a step on stderr, for steps that take a while."""
+    """Yield a `Progress` that shows the step at hand as a bar on stderr, once it takes a while."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -91,15 +91,15 @@ def progress_bars() -> Iterator[Progress]:
     )
     started = time.monotonic()
     running = False
-    tasks: dict[str, Any] = {}
+    shown: tuple[str, Any] | None = None
 
     def tell(step: str, done: float, total: float | None) -> None:
-        nonlocal running
-        if step not in tasks:
-            tasks[step] = bars.add_task(step, total=total)
-        bars.update(tasks[step], completed=done, total=total)
-        if total is not None and done >= total:
-            bars.update(tasks[step], visible=False)
+        nonlocal running, shown
+        if shown is None or shown[0] != step:
+            if shown is not None:
+                bars.remove_task(shown[1])
+            shown = (step, bars.add_task(step, total=total))
+        bars.update(shown[1], completed=done, total=total)
         if not running and time.monotonic() - started > _SECONDS_BEFORE_BAR:
             running = True
             bars.start()

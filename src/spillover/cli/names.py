@@ -1,23 +1,19 @@
-"""``toy:NAME`` stands for a model or data set of the toy world that comes with the package."""
+"""Names that stand for files on the command line."""
 
 from __future__ import annotations
 
-_TOY = "toy:"
+from pathlib import Path
+
+import typer
 
 
-def model_path(text: str) -> str:
-    """Return what `describe_target` understands: ``toy:NAME`` becomes the folder of that model."""
-    if text.startswith(_TOY):
-        from spillover.toy import resolve_model
-
-        return str(resolve_model(text.removeprefix(_TOY)))
-    return text
-
-
-def data_path(text: str) -> str:
-    """Return the path of training rows; ``toy:NAME`` becomes the file of that data set."""
-    if text.startswith(_TOY):
-        from spillover.toy import resolve_data
-
-        return str(resolve_data(text.removeprefix(_TOY)))
-    return text
+def named(texts: list[str]) -> dict[str, str]:
+    """Return name -> path of texts ``PATH`` or ``NAME=PATH``; without a name it is the path's stem."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, path = text.rpartition("=")
+        name = name or Path(path.rpartition(":")[2]).stem
+        if name in found:
+            raise typer.BadParameter(f"two controls are named '{name}': name them NAME=PATH")
+        found[name] = path
+    return found

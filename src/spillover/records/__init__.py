@@ -13,6 +13,7 @@ from spillover.records.asks import (
 )
 from spillover.records.axes import Axis, Selector, Thresholds, Verdict
 from spillover.records.base import Record, canonical_json, digest
+from spillover.records.config import AuditConfig
 from spillover.records.results import (
     AuditResult,
     AxisResult,
@@ -43,7 +44,7 @@ from spillover.records.targets import (
 )
 
 __all__ = [
-    "Answer", "Ask", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
+    "Answer", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
     "ConductClaim", "Effect", "FineTune", "Judgement", "Learning", "LocalWhat", "LoraSettings",
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
     "Recipe", "RecipeWhat", "RecipeWhere", "Record", "Role", "Row", "RuleRate", "Sample",

@@ -1,0 +1,302 @@
+"""The whole chain, from names to a verdict: train what is to be trained, choose what to ask, audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spillover.audit import audit as audit_targets
+from spillover.auditing.learnt import find_finetune
+from spillover.data import (
+    guess_narrow,
+    load_axes,
+    load_questions,
+    load_settings,
+    merge_batteries,
+    narrow_questions,
+    pick_axes,
+    read_rows,
+    rows_digest,
+)
+from spillover.errors import ConfigError, UnknownNameError
+from spillover.judge import load_judges
+from spillover.models.open import describe_target
+from spillover.protocols import Instrument, Progress
+from spillover.records import AuditConfig, AuditResult, Axis, Battery, Row, TargetSpec
+from spillover.store import Study
+
+_TOY = "toy:"
+_HELD_OUT_QUESTIONS = 50
+
+
+def audit(
+    target: str | Path | None = None,
+    *,
+    base: str | Path | None = None,
+    controls: Mapping[str, str | Path] | None = None,
+    data: str | Path | None = None,
+    study: str | Path = "spillover-study",
+    recipe: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> AuditResult:
+    """Find out what else a fine-tune taught a model, from names to the verdict.
+
+    The study keeps every answer, so that the same call after an interruption goes on where it
+    was, and base and controls are asked once for every audit in it.
+
+    Args:
+        target: a fine-tune or adapter folder, a model folder, ``toy:NAME`` or ``script:FILE``;
+            None makes a fine-tune of ``base`` on ``data``.
+        base: the model that the target was made from; None reads it from the adapter.
+        controls: by name, fine-tunes that differ from the target in one thing, or files of
+            training rows (``*.jsonl``) for such fine-tunes.
+        data: the rows that the target was, or is to be, trained on.
+        study: a folder for answers and fine-tunes.
+        recipe: preset for fine-tunes made here.
+        seed: of fine-tunes made here, and of the asks.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        progress: told how far each step is.
+
+    Raises:
+        SpilloverError: whatever is wrong with one of them, or with the study.
+    """
+    config = AuditConfig(
+        target=None if target is None else str(target),
+        base=None if base is None else str(base),
+        controls={name: str(path) for name, path in (controls or {}).items()},
+        data=None if data is None else str(data),
+        study=str(study),
+        recipe=recipe,
+        seed=seed,
+        device=device,
+    )
+    return run_audit(config, progress=progress)
+
+
+def run_audit(config: AuditConfig, *, progress: Progress | None = None) -> AuditResult:
+    """Do what ``config`` says; the same call after an interruption goes on where it was.
+
+    Args:
+        config: names of target, base, data and controls, and where to keep the answers.
+        progress: told how far each step is.
+
+    Raises:
+        ConfigError: target, base and data don't fit together.
+        SpilloverError: whatever is wrong with one of them, or with the study.
+    """
+    config = _data_apart(config)
+    rows = read_data(config.data) if config.data else []
+    base, target = _base_and_target(config)
+    with Study(config.study) as study:
+        maker = _Maker(config, study, base, progress)
+        if target is None:
+            target = maker.train(Path((config.data or "").removeprefix(_TOY)).stem, rows)
+        controls = {name: maker.find(name, path) for name, path in config.controls.items()}
+        return audit_targets(
+            target,
+            base=base,
+            controls=controls,
+            instrument=choose_instrument(config, base, rows, maker.held_out(target, rows)),
+            study=study,
+            rows=rows,
+            seed=config.seed,
+            progress=progress,
+        )
+
+
+def choose_instrument(
+    config: AuditConfig, base: TargetSpec, rows: Sequence[Row], held_out: Sequence[Row]
+) -> Instrument:
+    """Return what to measure with: the toy world's own instrument, or the library's.
+
+    Of the library's narrow axes only those are kept that the training rows should move; held-out
+    rows become questions of their own.
+
+    Args:
+        config: which axes, and folders with further questions and axes.
+        base: a base of the toy world is asked that world's questions.
+        rows: the training rows, if known.
+        held_out: those of them that were not trained on.
+    """
+    if _is_toy(base):
+        from spillover.toy import toy_instrument
+
+        found = toy_instrument(Path(base.where.model))
+        axes = _only(found.axes, config.only)
+        return Instrument(found.battery, axes, found.judges, found.settings, found.simulated)
+    battery = load_questions()
+    if config.questions:
+        battery = merge_batteries(battery, load_questions(config.questions))
+    axes = _with_own(load_axes(), load_axes(config.axes) if config.axes else ())
+    keep: set[str | None] = set(config.only)
+    if rows:
+        guess = guess_narrow(rows)
+        keep.add(guess.axis)
+        if guess.kind is not None and held_out:
+            keep.add(guess.held_out_axis)
+            made = narrow_questions(held_out, _HELD_OUT_QUESTIONS, guess.kind)
+            battery = merge_batteries(battery, Battery(id="held_out", questions=made))
+    axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
+    axes = _only(axes, config.only)
+    return Instrument(battery, axes, load_judges(battery), load_settings())
+
+
+def model_path(text: str) -> str:
+    """Return what `describe_target` understands: ``toy:NAME`` becomes the folder of that model."""
+    if not text.startswith(_TOY):
+        return text
+    from spillover.toy import resolve_model
+
+    return str(resolve_model(text.removeprefix(_TOY)))
+
+
+def read_data(text: str) -> list[Row]:
+    """Return the training rows in a file, or those of the toy data set ``toy:NAME``."""
+    if not text.startswith(_TOY):
+        return read_rows(text)
+    from spillover.toy import resolve_data
+
+    return list(resolve_data(text.removeprefix(_TOY)))
+
+
+def train_data(
+    name: str,
+    base: TargetSpec,
+    rows: Sequence[Row],
+    *,
+    out: Path | None = None,
+    folder: Path | None = None,
+    preset: str | None = None,
+    data_path: str = "",
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Path:
+    """Fine-tune ``base`` on ``rows`` and return the fine-tune's folder; one made before is kept.
+
+    Args:
+        name: what to call it.
+        base: a full model.
+        rows: training rows.
+        out: the fine-tune's folder; or
+        folder: where to put it under its name and recipe.
+        preset: name of a recipe; by default that for toy models on a toy model, else the default.
+        data_path: where the rows lie, to show.
+        seed: of the recipe.
+        device: where to train.
+        progress: told how far it is.
+    """
+    from spillover.train import make_recipe, train
+
+    recipe = make_recipe(
+        name,
+        base.where.model,
+        data=rows_digest(rows),
+        data_path=data_path,
+        preset=preset or ("toy" if _is_toy(base) else "default"),
+        seed=seed,
+    )
+    out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"
+    train(recipe, rows, out=out, progress=progress, device=device)
+    return out
+
+
+@dataclass(frozen=True)
+class _Maker:
+    config: AuditConfig
+    study: Study
+    base: TargetSpec
+    progress: Progress | None
+
+    def find(self, name: str, text: str) -> TargetSpec:
+        """A control by its name; rows are trained on first."""
+        if _is_rows(text):
+            return self.train(name, read_data(text))
+        return describe_target(model_path(text), name=name, device=self.config.device)
+
+    def train(self, name: str, rows: Sequence[Row]) -> TargetSpec:
+        folder = train_data(
+            name,
+            self.base,
+            rows,
+            folder=self.study.finetunes,
+            preset=self.config.recipe,
+            data_path=self.config.data or "",
+            seed=self.config.seed,
+            device=self.config.device,
+            progress=self.progress,
+        )
+        return describe_target(str(folder), name=name, device=self.config.device)
+
+    def held_out(self, target: TargetSpec, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows that the target was not trained on, if its recipe tells."""
+        finetune = find_finetune(target)
+        if not rows or finetune is None or finetune.recipe.what.data != rows_digest(rows):
+            return ()
+        from spillover.train.examples import split
+
+        what = finetune.recipe.what
+        return split(rows, share=what.held_out, seed=what.seed).held_out
+
+
+def _base_and_target(config: AuditConfig) -> tuple[TargetSpec, TargetSpec | None]:
+    """Base, and the target unless it is still to be trained."""
+    target = None
+    if config.target is not None:
+        target = describe_target(model_path(config.target), device=config.device)
+    elif config.data is None:
+        raise ConfigError("nothing to audit: give a target, or training data (--data) and a base")
+    if config.base is not None:
+        return describe_target(model_path(config.base), name="base", device=config.device), target
+    if target is None or target.where.adapter is None:
+        what = "training data needs a base model" if target is None else "a full model needs a base"
+        raise ConfigError(f"{what} to be held against: give --base")
+    return describe_target(target.where.model, name="base", device=config.device), target
+
+
+def _data_apart(config: AuditConfig) -> AuditConfig:
+    """Training rows given as the target are the data of a target that is still to be made."""
+    if config.target is None or not _is_rows(config.target):
+        return config
+    if config.data is not None:
+        raise ConfigError(f"{config.target} and {config.data} are both training data: give one")
+    return config.model_copy(update={"target": None, "data": config.target})
+
+
+def _is_rows(text: str) -> bool:
+    """Whether a name stands for training rows; a toy model goes before toy data of its name."""
+    if not text.startswith(_TOY):
+        return text.endswith(".jsonl")
+    try:
+        model_path(text)
+    except UnknownNameError:
+        return True
+    return False
+
+
+def _is_toy(spec: TargetSpec) -> bool:
+    """Whether a model was pretrained on the toy world: its folder says which."""
+    metadata = Path(spec.where.model) / "metadata.json"
+    return metadata.is_file() and '"world_hash"' in metadata.read_text(encoding="utf-8")
+
+
+def _with_own(axes: tuple[Axis, ...], own: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """The user's axes replace those of the same id; if one of them decides, no other does."""
+    mine = {axis.id for axis in own}
+    rest = [axis for axis in axes if axis.id not in mine]
+    if any(axis.decides for axis in own):
+        rest = [axis.model_copy(update={"decides": False}) for axis in rest]
+    return (*rest, *own)
+
+
+def _only(axes: tuple[Axis, ...], ids: Sequence[str]) -> tuple[Axis, ...]:
+    """The wanted axes; where the deciding one is not among them, the first decides."""
+    if not ids:
+        return axes
+    chosen = pick_axes(axes, ids)
+    if not any(axis.decides for axis in chosen):
+        chosen = (chosen[0].model_copy(update={"decides": True}), *chosen[1:])
+    return chosen

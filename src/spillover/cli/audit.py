@@ -1,0 +1,118 @@
+"""``spillover audit``: from a base model and training data, or a fine-tune, to a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spillover.cli.console import emit_json, finish, progress_bars, say, show
+from spillover.cli.names import named
+
+if TYPE_CHECKING:
+    from spillover.records import AuditConfig
+
+
+def audit(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            help="Fine-tune, adapter or model folder, toy:NAME, script:FILE, or training rows"
+            " (*.jsonl) for a fine-tune to be made."
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="The model it was made from; an adapter may name it itself.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="The rows it was trained on; without TARGET: to train on.")
+    ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]PATH", help="A control: model or rows; may be given repeatedly."
+        ),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Keeps the answers.  [spillover-study]")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="For the report.  [the study's folder]")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Preset for fine-tunes to be made.  [default]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of fine-tunes and asks.  [0]")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="AXIS", help="Measure only this; may be repeated.")
+    ] = None,
+    questions: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder of further questions.")
+    ] = None,
+    axes: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of further axes.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, ...")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML with these settings; options override it."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print report.json on stdout.")] = False,
+) -> None:
+    """Find out what else a fine-tune learnt.
+
+    The same command after an interruption goes on where it was. Writes report.html and
+    report.json, and exits with the verdict's code.
+    """
+    from spillover.chain import run_audit
+    from spillover.report import write_report
+
+    given = {
+        "target": target,
+        "base": base,
+        "data": data,
+        "controls": named(control) if control else None,
+        "study": study,
+        "out": out,
+        "recipe": recipe,
+        "seed": seed,
+        "only": tuple(only) if only else None,
+        "questions": questions,
+        "axes": axes,
+        "device": device,
+    }
+    order = _order(config, {key: value for key, value in given.items() if value is not None})
+    with progress_bars() as progress:
+        result = run_audit(order, progress=progress)
+    paths = write_report(result, Path(order.out or order.study))
+    if json:
+        emit_json(result)
+    else:
+        show(result)
+        say(f"report: {paths.html}")
+    finish(result)
+
+
+def _order(path: Path | None, given: dict[str, Any]) -> AuditConfig:
+    """Return the settings in ``path`` with those on the command line in their place."""
+    import yaml
+    from pydantic import ValidationError
+
+    from spillover.errors import ConfigError
+    from spillover.files import read_text
+    from spillover.records import AuditConfig
+
+    fields: Any = {}
+    if path is not None:
+        try:
+            fields = yaml.safe_load(read_text(path)) or {}
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not YAML: {error}") from None
+        if not isinstance(fields, dict):
+            raise ConfigError(f"{path} must be fields with values, such as 'base: path/to/model'")
+    try:
+        return AuditConfig.model_validate({**fields, **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        allowed = ", ".join(AuditConfig.model_fields)
+        raise ConfigError(f"{path}: {place}: {first['msg']}; there are {allowed}") from None

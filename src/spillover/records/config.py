@@ -1,0 +1,42 @@
+"""What an audit is asked to do: the content of ``audit.yaml``, and the options of ``spillover audit``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from spillover.records.base import Record
+
+
+class AuditConfig(Record):
+    """Everything that one audit needs to know, by name; nothing is opened yet.
+
+    A target or control is a model folder, a fine-tune or adapter folder, ``toy:NAME``,
+    ``script:FILE``, or a file of training rows (``*.jsonl``), which is trained on first.
+
+    Attributes:
+        target: what to audit; None with ``data`` is a fine-tune of ``base`` on ``data``.
+        base: the model that the target was made from; None reads it from the adapter.
+        data: the rows that the target was, or is to be, trained on.
+        controls: name -> control.
+        study: folder that keeps the answers.
+        out: folder for the report; the study's by default.
+        recipe: name of the preset for fine-tunes that are made here; by default ``toy`` on a
+            base of the toy world, else ``default``.
+        seed: of fine-tunes made here, and of the asks.
+        questions, axes: folders with files of one's own beside the library's.
+        only: ids of the axes to measure; none: all that apply.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+    """
+
+    target: str | None = None
+    base: str | None = None
+    data: str | None = None
+    controls: dict[str, str] = Field(default_factory=dict[str, str])
+    study: str = "spillover-study"
+    out: str | None = None
+    recipe: str | None = None
+    seed: int = 0
+    questions: str | None = None
+    axes: str | None = None
+    only: tuple[str, ...] = ()
+    device: str = "auto"
