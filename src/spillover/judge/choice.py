@@ -164,7 +164,7 @@ def _mentions(
 
 
 _AFTER_LETTER = (
-    "or|and|is|was|as|because|since|for|but|it|would|seems|looks|gives|offers|has|over|instead|"
+    "or|nor|and|is|was|as|because|since|for|but|it|would|seems|looks|gives|offers|has|over|instead|"
     "rather|please|then|though|if|so|every|any|all"
 )
 
