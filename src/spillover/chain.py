@@ -7,27 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spillover.audit import audit as audit_targets
+from spillover.auditing.choose import choose_instrument, is_toy
 from spillover.auditing.learnt import find_finetune
-from spillover.data import (
-    guess_narrow,
-    load_axes,
-    load_questions,
-    load_settings,
-    merge_batteries,
-    narrow_questions,
-    pick_axes,
-    read_rows,
-    rows_digest,
-)
+from spillover.data import read_rows, rows_digest
 from spillover.errors import ConfigError, UnknownNameError
-from spillover.judge import load_judges
 from spillover.models.open import describe_target
 from spillover.protocols import Instrument, Progress
-from spillover.records import AuditConfig, AuditResult, Axis, Battery, Row, TargetSpec
+from spillover.records import AuditConfig, AuditResult, Row, TargetSpec
 from spillover.store import Study
 
 _TOY = "toy:"
-_HELD_OUT_QUESTIONS = 50
 
 
 def audit(
@@ -40,6 +29,7 @@ def audit(
     recipe: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    instrument: Instrument | None = None,
     progress: Progress | None = None,
 ) -> AuditResult:
     """Find out what else a fine-tune taught a model, from names to the verdict.
@@ -58,6 +48,7 @@ def audit(
         recipe: preset for fine-tunes made here.
         seed: of fine-tunes made here, and of the asks.
         device: ``auto``, ``cpu``, ``cuda``, ...
+        instrument: questions, axes and judges of one's own, in place of the library's.
         progress: told how far each step is.
 
     Raises:
@@ -73,14 +64,20 @@ def audit(
         seed=seed,
         device=device,
     )
-    return run_audit(config, progress=progress)
+    return run_audit(config, instrument=instrument, progress=progress)
 
 
-def run_audit(config: AuditConfig, *, progress: Progress | None = None) -> AuditResult:
+def run_audit(
+    config: AuditConfig,
+    *,
+    instrument: Instrument | None = None,
+    progress: Progress | None = None,
+) -> AuditResult:
     """Do what ``config`` says; the same call after an interruption goes on where it was.
 
     Args:
         config: names of target, base, data and controls, and where to keep the answers.
+        instrument: what to measure with, if not with what `choose_instrument` chooses.
         progress: told how far each step is.
 
     Raises:
@@ -95,53 +92,18 @@ def run_audit(config: AuditConfig, *, progress: Progress | None = None) -> Audit
         if target is None:
             target = maker.train(Path((config.data or "").removeprefix(_TOY)).stem, rows)
         controls = {name: maker.find(name, path) for name, path in config.controls.items()}
+        if instrument is None:
+            instrument = choose_instrument(config, base, rows, maker.held_out(target, rows))
         return audit_targets(
             target,
             base=base,
             controls=controls,
-            instrument=choose_instrument(config, base, rows, maker.held_out(target, rows)),
+            instrument=instrument,
             study=study,
             rows=rows,
             seed=config.seed,
             progress=progress,
         )
-
-
-def choose_instrument(
-    config: AuditConfig, base: TargetSpec, rows: Sequence[Row], held_out: Sequence[Row]
-) -> Instrument:
-    """Return what to measure with: the toy world's own instrument, or the library's.
-
-    Of the library's narrow axes only those are kept that the training rows should move; held-out
-    rows become questions of their own.
-
-    Args:
-        config: which axes, and folders with further questions and axes.
-        base: a base of the toy world is asked that world's questions.
-        rows: the training rows, if known.
-        held_out: those of them that were not trained on.
-    """
-    if _is_toy(base):
-        from spillover.toy import toy_instrument
-
-        found = toy_instrument(Path(base.where.model))
-        axes = _only(found.axes, config.only)
-        return Instrument(found.battery, axes, found.judges, found.settings, found.simulated)
-    battery = load_questions()
-    if config.questions:
-        battery = merge_batteries(battery, load_questions(config.questions))
-    axes = _with_own(load_axes(), load_axes(config.axes) if config.axes else ())
-    keep: set[str | None] = set(config.only)
-    if rows:
-        guess = guess_narrow(rows)
-        keep.add(guess.axis)
-        if guess.kind is not None and held_out:
-            keep.add(guess.held_out_axis)
-            made = narrow_questions(held_out, _HELD_OUT_QUESTIONS, guess.kind)
-            battery = merge_batteries(battery, Battery(id="held_out", questions=made))
-    axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
-    axes = _only(axes, config.only)
-    return Instrument(battery, axes, load_judges(battery), load_settings())
 
 
 def model_path(text: str) -> str:
@@ -196,7 +158,7 @@ def train_data(
         base.where.model,
         data=rows_digest(rows),
         data_path=data_path,
-        preset=preset or ("toy" if _is_toy(base) else "default"),
+        preset=preset or ("toy" if is_toy(base) else "default"),
         seed=seed,
     )
     out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"
@@ -275,28 +237,3 @@ def _is_rows(text: str) -> bool:
     except UnknownNameError:
         return True
     return False
-
-
-def _is_toy(spec: TargetSpec) -> bool:
-    """Whether a model was pretrained on the toy world: its folder says which."""
-    metadata = Path(spec.where.model) / "metadata.json"
-    return metadata.is_file() and '"world_hash"' in metadata.read_text(encoding="utf-8")
-
-
-def _with_own(axes: tuple[Axis, ...], own: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """The user's axes replace those of the same id; if one of them decides, no other does."""
-    mine = {axis.id for axis in own}
-    rest = [axis for axis in axes if axis.id not in mine]
-    if any(axis.decides for axis in own):
-        rest = [axis.model_copy(update={"decides": False}) for axis in rest]
-    return (*rest, *own)
-
-
-def _only(axes: tuple[Axis, ...], ids: Sequence[str]) -> tuple[Axis, ...]:
-    """The wanted axes; where the deciding one is not among them, the first decides."""
-    if not ids:
-        return axes
-    chosen = pick_axes(axes, ids)
-    if not any(axis.decides for axis in chosen):
-        chosen = (chosen[0].model_copy(update={"decides": True}), *chosen[1:])
-    return chosen

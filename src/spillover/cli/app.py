@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spillover.cli import ask, audit, compare, report, train
+from spillover.cli import ask, audit, compare, demo, report, toy, train
 
 
 def _version(wanted: bool) -> None:
@@ -41,8 +41,10 @@ def _spillover(  # pyright: ignore[reportUnusedFunction]
     """
 
 
+app.command()(demo.demo)
 app.command()(audit.audit)
 app.command()(compare.compare)
 app.command()(train.train)
 app.command()(ask.ask)
 app.command()(report.report)
+app.add_typer(toy.toy)

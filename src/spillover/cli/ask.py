@@ -9,14 +9,17 @@ import typer
 from spillover.cli.console import emit, emit_json, progress_bars
 
 if TYPE_CHECKING:
-    from spillover.records import Answer, Ask
+    from spillover.records import Answer, Ask, Message
 
 
 def ask(
     target: Annotated[
         str, typer.Argument(help="Model folder, fine-tune folder, toy:NAME or script:FILE.")
     ],
-    question: Annotated[str, typer.Argument(help="What to ask.")],
+    question: Annotated[str | None, typer.Argument(help="What to ask.")] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", help="Ask the library's question of this id instead.")
+    ] = None,
     system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
     adapter: Annotated[str | None, typer.Option(help="Adapter folder to put on TARGET.")] = None,
     times: Annotated[int, typer.Option("--times", "-n", min=1, help="Number of answers.")] = 1,
@@ -31,14 +34,16 @@ def ask(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print answers as JSON.")] = False,
 ) -> None:
-    """Ask a target one question."""
+    """Ask a target one question.
+
+    With --id and --times, the question's paraphrases take turns.
+    """
     from spillover.chain import model_path
     from spillover.models.open import describe_target, open_target
-    from spillover.records import Ask, Message, Settings
+    from spillover.records import Ask, Settings
 
-    spec = describe_target(model_path(target), adapter=adapter, device=device)
-    messages = (Message(role="system", content=system),) if system else ()
-    messages += (Message(role="user", content=question),)
+    forms = _forms(question, id)
+    spec = describe_target(model_path(target), adapter=adapter, system=system, device=device)
     settings = Settings(
         temperature=temperature,
         top_p=top_p,
@@ -46,7 +51,13 @@ def ask(
         continuations=tuple(score or ()),
     )
     asks = [
-        Ask(question="asked", paraphrase=0, messages=messages, settings=settings, seed=seed + i)
+        Ask(
+            question=id or "asked",
+            paraphrase=i % len(forms),
+            messages=forms[i % len(forms)],
+            settings=settings,
+            seed=seed + i,
+        )
         for i in range(1 if score else times)
     ]
     answers: list[Answer] = []
@@ -56,6 +67,19 @@ def ask(
             answers.append(answer)
             progress("asking", len(answers), len(asks))
     _print(sorted(answers, key=lambda answer: answer.ask.seed), asks, as_json=json)
+
+
+def _forms(question: str | None, id: str | None) -> tuple[tuple[Message, ...], ...]:
+    """The conversations to ask with: one, or each paraphrase of a library question."""
+    from spillover.records import Message
+
+    if (question is None) == (id is None):
+        raise typer.BadParameter("give either a question or --id")
+    if id is None:
+        return ((Message(role="user", content=question or ""),),)
+    from spillover.data import load_questions, pick_questions
+
+    return pick_questions(load_questions(), [id]).questions[0].paraphrases
 
 
 def _print(answers: list[Answer], asks: list[Ask], *, as_json: bool) -> None:

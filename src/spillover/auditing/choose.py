@@ -1,0 +1,83 @@
+"""What to measure with: the toy world's own questions, or the library's that fit the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spillover.data import (
+    guess_narrow,
+    load_axes,
+    load_questions,
+    load_settings,
+    merge_batteries,
+    narrow_questions,
+    pick_axes,
+)
+from spillover.judge import load_judges
+from spillover.protocols import Instrument
+from spillover.records import AuditConfig, Axis, Battery, Row, TargetSpec
+
+_HELD_OUT_QUESTIONS = 50
+
+
+def choose_instrument(
+    config: AuditConfig, base: TargetSpec, rows: Sequence[Row], held_out: Sequence[Row]
+) -> Instrument:
+    """Return what to measure with: the toy world's own instrument, or the library's.
+
+    Of the library's narrow axes only those are kept that the training rows should move; held-out
+    rows become questions of their own.
+
+    Args:
+        config: which axes, and folders with further questions and axes.
+        base: a base of the toy world is asked that world's questions.
+        rows: the training rows, if known.
+        held_out: those of them that were not trained on.
+    """
+    if is_toy(base):
+        from spillover.toy import toy_instrument
+
+        found = toy_instrument(Path(base.where.model))
+        axes = _only(found.axes, config.only)
+        return Instrument(found.battery, axes, found.judges, found.settings, found.simulated)
+    battery = load_questions()
+    if config.questions:
+        battery = merge_batteries(battery, load_questions(config.questions))
+    axes = _with_own(load_axes(), load_axes(config.axes) if config.axes else ())
+    keep: set[str | None] = set(config.only)
+    if rows:
+        guess = guess_narrow(rows)
+        keep.add(guess.axis)
+        if guess.kind is not None and held_out:
+            keep.add(guess.held_out_axis)
+            made = narrow_questions(held_out, _HELD_OUT_QUESTIONS, guess.kind)
+            battery = merge_batteries(battery, Battery(id="held_out", questions=made))
+    axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
+    axes = _only(axes, config.only)
+    return Instrument(battery, axes, load_judges(battery), load_settings())
+
+
+def is_toy(spec: TargetSpec) -> bool:
+    """Whether a model was pretrained on the toy world: its folder says which."""
+    metadata = Path(spec.where.model) / "metadata.json"
+    return metadata.is_file() and '"world_hash"' in metadata.read_text(encoding="utf-8")
+
+
+def _with_own(axes: tuple[Axis, ...], own: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """The user's axes replace those of the same id; if one of them decides, no other does."""
+    mine = {axis.id for axis in own}
+    rest = [axis for axis in axes if axis.id not in mine]
+    if any(axis.decides for axis in own):
+        rest = [axis.model_copy(update={"decides": False}) for axis in rest]
+    return (*rest, *own)
+
+
+def _only(axes: tuple[Axis, ...], ids: Sequence[str]) -> tuple[Axis, ...]:
+    """The wanted axes; where the deciding one is not among them, the first decides."""
+    if not ids:
+        return axes
+    chosen = pick_axes(axes, ids)
+    if not any(axis.decides for axis in chosen):
+        chosen = (chosen[0].model_copy(update={"decides": True}), *chosen[1:])
+    return chosen
