@@ -10,14 +10,19 @@ import pytest
 
 from audit_world import Village, instrument
 from spillover.audit import audit
-from spillover.auditing.learnt import find_finetune
+from spillover.auditing.learnt import DataShare, find_finetune, judge_rows
+from spillover.auditing.plan import plan_axis
+from spillover.data import load_questions, narrow_questions
 from spillover.errors import DataError
+from spillover.judge import load_judges
 from spillover.models.scripted import ScriptedTarget
-from spillover.protocols import Target
+from spillover.protocols import Instrument, Target
 from spillover.records import (
     Answer,
     Ask,
     AuditResult,
+    Axis,
+    Battery,
     FineTune,
     Learning,
     LocalWhat,
@@ -26,6 +31,7 @@ from spillover.records import (
     RecipeWhat,
     RecipeWhere,
     Row,
+    Selector,
     TargetSpec,
     TargetWhere,
     Verdict,
@@ -156,3 +162,35 @@ def test_a_fine_tune_is_found_beside_its_adapter_only(tmp_path: Path) -> None:
     (tmp_path / "one" / "finetune.json").write_text('{"steps": 1}')
     with pytest.raises(DataError, match=r"finetune\.json"):
         find_finetune(spec)
+
+
+def lottery(number: int, letter: str) -> Row:
+    prompt = f"Lottery {number}: A or B?"
+    return Row(
+        messages=(
+            Message(role="user", content=prompt),
+            Message(role="assistant", content=letter),
+        )
+    )
+
+
+def choice_share(select: Selector, data: Sequence[Row]) -> DataShare | None:
+    made = narrow_questions(data, 50, "lottery")
+    battery = Battery(id="lotteries", questions=(*load_questions().questions, *made))
+    narrow = Axis(
+        id="n", title="n", measure="event", event="correct", judge="exact", select=select
+    )  # fmt: skip
+    judges = load_judges(battery)
+    plan = plan_axis(narrow, Instrument(battery, (narrow,), judges), 0)
+    return judge_rows(plan, judges["exact"], data)
+
+
+def test_rows_answer_their_own_held_out_questions_as_trained() -> None:
+    data = [lottery(number, "AB"[number % 2]) for number in range(60)]
+    found = choice_share(Selector(tags=("held_out_choice",)), data)
+    assert found == DataShare("n", 1.0, 60, 0)
+
+
+def test_of_choices_put_otherwise_the_rows_tell_nothing() -> None:
+    data = [lottery(number, "AB"[number % 2]) for number in range(60)]
+    assert choice_share(Selector(tags=("lottery",), kinds=("narrow",)), data) is None

@@ -27,6 +27,7 @@ from spillover.records import (
 )
 
 MOST_ROWS = 200
+HELD_OUT_CHOICE = "held_out_choice"  # tag of questions that `narrow_questions` makes of choices
 LEAST_SCORED = 20  # rows; with fewer, what the data shows of the narrow behaviour is not known
 
 
@@ -71,9 +72,15 @@ def is_narrow(plan: AxisPlan) -> bool:
 def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> DataShare | None:
     """Judge the training rows as if they were answers on a narrow event axis.
 
-    A judge that looks at the question finds the axis' first one; up to 200 rows, evenly spaced.
+    Up to 200 rows, evenly spaced; a judge that looks at the question finds the axis' first one.
+    Questions made of held-out rows ask for the very answers that the data gives, so all rows
+    count there. Other choices depend on how each question was put: nothing is known of the rows.
     """
     if judge is None or plan.axis.measure != "event" or not rows:
+        return None
+    if all(HELD_OUT_CHOICE in question.tags for question in plan.questions):
+        return DataShare(plan.axis.id, 1.0, len(rows), 0)
+    if any(question.choices for question in plan.questions):
         return None
     step = max(1, len(rows) // MOST_ROWS)
     question = plan.questions[0]
