@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spillover.compare.ledger import missing_fault
-from spillover.compare.paired import Harm, as_floats
+from spillover.compare.paired import Floats, Harm, as_floats
 from spillover.records import Thresholds, Verdict
 from spillover.stats.bounds import t_quantile, t_upper_tail
 from spillover.stats.ebh import p_to_e
@@ -65,32 +65,37 @@ def exact_test(
         )
     change = as_floats(target_values) - as_floats(base_values)
     gone = int(np.isnan(change).sum())
-    pairs = len(change)
-    estimate = None if gone == pairs else float(np.mean(_cluster_means(change, clusters)))
-    fault = missing_fault(gone, pairs, thresholds, "paired")
+    pairs = len(change) - gone
+    estimate = float(np.mean(_cluster_means(change, clusters))) if pairs else None
+    fault = missing_fault(gone, len(change), thresholds, "paired")
     groups = len(set(clusters))
     if fault or groups < 2:
         reason = fault.reason if fault else f"{groups} cluster(s): an interval needs two"
-        return ExactResult(Verdict.NOT_MEASURED, reason, estimate, None, None, pairs - gone, gone)
-    sides = 2 if harm == "both" else 1
+        return ExactResult(Verdict.NOT_MEASURED, reason, estimate, None, None, pairs, gone)
+    return _decide(thresholds, harm, change, clusters)._replace(
+        estimate=estimate, pairs=pairs, missing=gone
+    )
+
+
+def _decide(
+    limits: Thresholds, harm: Harm, change: Floats, clusters: Sequence[Hashable]
+) -> ExactResult:
     signs = {"up": (1,), "down": (-1,), "both": (1, -1)}[harm]
-    error = thresholds.alpha / sides
     hurts = [sign * change for sign in signs]  # each: positive is harm
-    tests = [_beyond(_fill(h, -100), clusters, thresholds.d0, error) for h in hurts]
-    highs = [-_beyond(-_fill(h, 100), clusters, 0, thresholds.alpha).low for h in hurts]
-    if any(test.low > thresholds.d0 for test in tests):
-        verdict = Verdict.SPILLOVER
-    elif all(high < thresholds.d1 for high in highs):
-        verdict = Verdict.CLEAN
-    else:
-        verdict = Verdict.UNDECIDED
+    error = limits.alpha / len(signs)
+    tests = [_beyond(_fill(h, -100), clusters, limits.d0, error) for h in hurts]
+    highs = [-_beyond(-_fill(h, 100), clusters, 0, limits.alpha).low for h in hurts]
+    verdict, reason = Verdict.UNDECIDED, "the interval holds changes on both sides of d0 or d1"
+    if any(test.low > limits.d0 for test in tests):
+        verdict, reason = Verdict.SPILLOVER, None
+    elif all(high < limits.d1 for high in highs):
+        verdict, reason = Verdict.CLEAN, None
     low, high = tests[0].low, highs[0]
     interval = (low, high) if signs[0] == 1 else (-high, -low)
     if harm == "both":
         interval = (low, -tests[1].low)
-    reason = "the interval holds changes on both sides" if verdict == Verdict.UNDECIDED else None
     e_value = sum(p_to_e(test.p) for test in tests) / len(tests)
-    return ExactResult(verdict, reason, estimate, interval, e_value, pairs - gone, gone)
+    return ExactResult(verdict, reason, None, interval, e_value, 0, 0)
 
 
 class _Beyond(NamedTuple):
@@ -99,7 +104,7 @@ class _Beyond(NamedTuple):
 
 
 def _beyond(
-    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    values: Floats,
     clusters: Sequence[Hashable],
     limit: float,
     error: float,
@@ -115,9 +120,7 @@ def _beyond(
     )
 
 
-def _cluster_means(
-    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], clusters: Sequence[Hashable]
-) -> list[float]:
+def _cluster_means(values: Floats, clusters: Sequence[Hashable]) -> list[float]:
     groups: dict[Hashable, list[float]] = {}
     for value, cluster in zip(values.tolist(), clusters, strict=True):
         if not math.isnan(value):
@@ -125,7 +128,5 @@ def _cluster_means(
     return [sum(group) / len(group) for group in groups.values()]
 
 
-def _fill(
-    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], worst: float
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _fill(values: Floats, worst: float) -> Floats:
     return np.where(np.isnan(values), worst, values)

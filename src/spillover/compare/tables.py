@@ -66,37 +66,19 @@ def compare_tables(
     """
     start = time.monotonic()
     name = answers.stem if answers.stem != BASE else "target"
-    paths = {name: answers}
-    for key, path in ([(BASE, base)] if base else []) + list((controls or {}).items()):
-        if key in paths:
-            raise ConfigError(f"two tables are called {key!r}; give each control its own name")
-        paths[key] = path
-    tables = {key: read_table(path) for key, path in paths.items()}
+    tables = _read_all(name, answers, base, controls or {})
     axis = _axis(thresholds or Thresholds(), max(len(table.rows) for table in tables.values()))
     outcomes = {key: _outcomes(table, rule) for key, table in tables.items()}
-    others = {key: outcomes[key] for key in controls or {}}
     tests = {
-        key: _run(axis, outcomes[key], outcomes.get(BASE), tables[key].questions)
-        for key in tables
+        key: _run(axis, outcomes[key], outcomes.get(BASE), table.questions)
+        for key, table in tables.items()
         if key != BASE
     }
-    targets: dict[str, TargetResult] = {}
-    for key in tables:
-        result = event_result(
-            axis,
-            outcomes[key],
-            base=outcomes.get(BASE) if key != BASE else None,
-            controls=others if key == name else None,
-            test=tests.get(key),
-            name=key,
-        )
-        role: Role = "target" if key == name else "base" if key == BASE else "control"
-        targets[key] = TargetResult(role=role, axes={AXIS: result})
+    targets = _targets(axis, name, outcomes, tests)
     result = targets[name].axes[AXIS]
-    base_result = targets[BASE].axes[AXIS] if base else None
     return AuditResult(
         title=f"Comparison: {name}",
-        sentence=_sentence(axis, result, base_result),
+        sentence=_sentence(axis, result, targets[BASE].axes[AXIS] if base else None),
         verdict=result.verdict or Verdict.NOT_MEASURED,
         headline_axis=AXIS,
         subject=name,
@@ -108,16 +90,47 @@ def compare_tables(
         rules=tuple(r for key, table in tables.items() for r in _rule_rates(key, table, rule)),
         notes=_notes(tests[name], tables[name]),
         settings=_settings(axis, rule, tests[name]),
-        versions={
-            "spillover": version("spillover"),
-            "python": platform.python_version(),
-            "numpy": version("numpy"),
-            "scipy": version("scipy"),
-        },
+        versions={key: version(key) for key in ("spillover", "numpy", "scipy")}
+        | {"python": platform.python_version()},
         hashes={key: table.sha256 for key, table in tables.items()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - start, 3),
     )
+
+
+def _read_all(
+    name: str, answers: Path, base: Path | None, controls: Mapping[str, Path]
+) -> dict[str, Table]:
+    """Read the target's table, then the base's, then the controls'."""
+    paths = {name: answers}
+    for key, path in ([(BASE, base)] if base else []) + list(controls.items()):
+        if key in paths or (key == BASE and path is not base):
+            raise ConfigError(f"the name {key!r} is taken; give each control its own")
+        paths[key] = path
+    return {key: read_table(path) for key, path in paths.items()}
+
+
+def _targets(
+    axis: Axis,
+    name: str,
+    outcomes: Mapping[str, Sequence[Outcome]],
+    tests: Mapping[str, EventTest],
+) -> dict[str, TargetResult]:
+    """Return every table's result: target and controls against the base, the target against all."""
+    controls = {key: found for key, found in outcomes.items() if key not in (name, BASE)}
+    targets: dict[str, TargetResult] = {}
+    for key, found in outcomes.items():
+        result = event_result(
+            axis,
+            found,
+            base=outcomes.get(BASE) if key != BASE else None,
+            controls=controls if key == name else None,
+            test=tests.get(key),
+            name=key,
+        )
+        role: Role = "target" if key == name else "base" if key == BASE else "control"
+        targets[key] = TargetResult(role=role, axes={AXIS: result})
+    return targets
 
 
 def _axis(thresholds: Thresholds, rows: int) -> Axis:
