@@ -150,6 +150,7 @@ def test_without_a_judge_nothing_is_asked(village: Village) -> None:
     assert primary(result).reason == "no judge"
     assert primary(result).asked == 0
     assert result.targets["subject"].axes["self_security"].verdict == Verdict.CLEAN
+    assert result.conduct_and_claim[0].reason == "conduct is not measured: no judge"
     asked = {answer.question for answer in result.answers}
     assert asked == {f"security-{side}-{n}" for side in ("up", "down") for n in range(6)}
 

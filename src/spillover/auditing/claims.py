@@ -78,7 +78,7 @@ def conduct_and_claims(
                 trait,
                 conduct=shown.estimate if shown else None,
                 conduct_bad=conduct_is_bad(shown.verdict) if shown else None,
-                conduct_reason=None if shown else f"no axis measures conduct on {trait}",
+                conduct_reason=_why_no_conduct(trait, shown),
                 claim=claim,
                 base=base.claims.get(key),
                 harm=axis.harm,
@@ -130,6 +130,14 @@ def _scale(judged: Sequence[Judged]) -> Scale:
     return read_scale(
         Rated(one.question, one.judgement.value, one.judgement.mass) for one in judged
     )
+
+
+def _why_no_conduct(trait: str, shown: AxisResult | None) -> str | None:
+    if shown is None:
+        return f"no axis measures conduct on {trait}"
+    if shown.verdict is None or shown.reason is None:
+        return None
+    return f"conduct is {shown.verdict.value}: {shown.reason}"
 
 
 def _conduct_axis(trait: str, axes: Mapping[str, Axis]) -> Axis | None:
