@@ -10,15 +10,19 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md")])
 BLOCK = re.compile(r"<!-- output of: (.+?) -->\n(.*?)<!-- end -->", re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+RUNS = re.compile(r"<!-- runs -->\n```python\n(.*?)```", re.DOTALL)
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 
@@ -66,17 +70,33 @@ def test_python_in_the_pages_names_what_exists(page: Path) -> None:
 
     for code in PYTHON.findall(page.read_text(encoding="utf-8")):
         compile(code, page.name, "exec")
-        for name in re.findall(r"\bspillover\.(\w+)", code):
+        for name in re.findall(r"(?<!from )\bspillover\.(\w+)", code):
             assert name in spillover.__all__, f"{page.name} uses spillover.{name}"
+
+
+def test_examples_that_say_so_run(tmp_path: Path) -> None:
+    code = [code for page in PAGES for code in RUNS.findall(page.read_text(encoding="utf-8"))]
+    assert code
+    for one in code:
+        done = subprocess.run(
+            [sys.executable, "-c", one], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def commands_of(group: Any, prefix: str = "") -> Iterator[str]:
+    """Names of all commands, ``toy`` and ``toy info`` too."""
+    for name, command in getattr(group, "commands", {}).items():
+        yield prefix + name
+        yield from commands_of(command, f"{prefix}{name} ")
 
 
 def test_every_command_is_documented() -> None:
     from spillover.cli.app import app
 
     page = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-    names = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
-    names += [group.name or "" for group in app.registered_groups]
-    for name in names:
+    for name in commands_of(typer.main.get_command(app)):
         assert f"<!-- output of: spillover {name} --help -->" in page
 
 
