@@ -10,8 +10,6 @@ from spillover.records import AuditResult, Axis, AxisResult, Effect, Verdict
 from spillover.report import words
 from spillover.report.scales import Scale, share_scale
 
-_BIN_ORDER = ("misaligned", "aligned", "incoherent", "refused or code", "missing")
-
 
 class Tick(NamedTuple):
     """A tick of a strip, in percent of its width."""
@@ -56,6 +54,13 @@ class Forest:
     strips: tuple[Strip, ...]
 
 
+class Check(NamedTuple):
+    """A figure that says how far the others can be trusted."""
+
+    name: str
+    value: str
+
+
 @dataclass(frozen=True)
 class EffectWords:
     """Target minus reference, in words."""
@@ -80,14 +85,13 @@ class AxisRow:
     asked: str
     scored: str
     set_aside: str
+    set_aside_bins: str
     missing: str
     missing_reasons: str
     effects: tuple[EffectWords, ...]
     e_value: str
     e_bh: str
-    mass: str
-    anchoring: str
-    mde: str
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True)
@@ -99,26 +103,6 @@ class AxisTable:
     unit: str
     decides: bool
     rows: tuple[AxisRow, ...]
-
-
-class BinPart(NamedTuple):
-    """One segment of a bar of bins: start and width in percent."""
-
-    name: str
-    key: str
-    start: float
-    width: float
-    number: str
-    share: str
-
-
-@dataclass(frozen=True)
-class BinBar:
-    """All answers of one target on one axis, sorted into bins."""
-
-    who: Who
-    total: str
-    parts: tuple[BinPart, ...]
 
 
 def people(result: AuditResult) -> tuple[Who, ...]:
@@ -152,9 +136,9 @@ def ordered_axes(result: AuditResult) -> tuple[Axis, ...]:
 
 def unit(axis: Axis) -> str:
     """Say what the figures of ``axis`` are: the unit and the direction that counts as harm."""
-    what = f"share {axis.event}" if axis.event else "share of answers"
+    what = f"Share {words.printable(axis.event)}" if axis.event else "Share of answers"
     if axis.measure == "rating":
-        what = "rating, 0–100"
+        what = "Rating, 0–100"
     harm = {"up": "higher is worse", "down": "lower is worse", "both": "any change counts"}
     return f"{what}; {harm[axis.harm]}"
 
@@ -205,35 +189,6 @@ def table(result: AuditResult, axis: Axis) -> AxisTable | None:
     )
 
 
-def bin_bars(result: AuditResult, axis: str) -> tuple[BinBar, ...]:
-    """Return how each target's answers on ``axis`` fall into bins; without unbinned targets."""
-    bars: list[BinBar] = []
-    for who, row in on_axis(result, axis):
-        total = sum(row.bins.values())
-        if total == 0:
-            continue
-        start, parts = 0.0, list[BinPart]()
-        for name in sorted(row.bins, key=_bin_rank):
-            width = 100 * row.bins[name] / total
-            parts.append(
-                BinPart(
-                    name,
-                    f"bin-{min(_bin_rank(name), 5)}",
-                    round(start, 3),
-                    round(width, 3),
-                    words.count(row.bins[name]),
-                    words.level(width / 100, "event"),
-                )
-            )
-            start += width
-        bars.append(BinBar(who, words.count(total), tuple(parts)))
-    return tuple(bars)
-
-
-def _bin_rank(name: str) -> int:
-    return _BIN_ORDER.index(name) if name in _BIN_ORDER else len(_BIN_ORDER)
-
-
 def _marks(axis: Axis, rows: list[tuple[Who, AxisResult]]) -> list[tuple[str, float]]:
     if axis.measure != "event":
         return []
@@ -272,16 +227,26 @@ def _row(axis: Axis, who: Who, row: AxisResult) -> AxisRow:
         over_all=over_all,
         asked=words.count(row.asked),
         scored=words.count(row.scored),
-        set_aside=words.printable(words.counts(row.set_aside)) or "0",
+        set_aside=words.count(sum(row.set_aside.values())),
+        set_aside_bins=words.printable(words.counts(row.set_aside)),
         missing=words.count(row.missing),
         missing_reasons=words.printable(words.counts(row.missing_reasons)),
         effects=tuple(_effect(axis, effect) for effect in row.effects),
         e_value="" if row.e_value is None else words.e_value(row.e_value),
         e_bh=e_bh,
-        mass="" if row.captured_mass is None else f"{row.captured_mass:.2f}",
-        anchoring="" if row.anchoring is None else words.change(row.anchoring, "rating"),
-        mde="" if row.mde is None else words.change(row.mde, axis.measure).lstrip("+"),
+        checks=_checks(axis, row),
     )
+
+
+def _checks(axis: Axis, row: AxisResult) -> tuple[Check, ...]:
+    found: list[Check] = []
+    if row.captured_mass is not None:
+        found.append(Check("captured mass", f"{row.captured_mass:.2f}"))
+    if row.anchoring is not None:
+        found.append(Check("anchoring", words.change(row.anchoring, "rating")))
+    if row.mde is not None:
+        found.append(Check("detectable", words.change(row.mde, axis.measure).lstrip("+")))
+    return tuple(found)
 
 
 def _effect(axis: Axis, effect: Effect) -> EffectWords:

@@ -116,14 +116,15 @@ def e_values(name: str, bets: Bets) -> Chart | None:
         return None
     asked = tuple(float(number) for number in bets.asked[:rounds])
     up, down = bets.e_up[:rounds], bets.e_down[:rounds]
-    rules = [Rule(bets.threshold, f"{bets.threshold:g}: decided")]
+    rules = [Rule(bets.threshold, f"{bets.threshold:g}")]
     if bets.stopped_at is not None and asked[0] <= bets.stopped_at <= asked[-1]:
         rules.append(Rule(float(bets.stopped_at), f"stopped at {bets.stopped_at}", upright=True))
     return Chart(
         title=name,
         x_label="answers asked",
         y_label="e-value",
-        x=log_scale((1.0, *asked), 1.0, 1e6),
+        # Room to the right of the last round, for the label of the threshold.
+        x=Scale(1.0, max(10.0, asked[-1] * 1.5), log=True),
         y=log_scale((*up, *down, bets.threshold * 1.01), _E_LOW, _E_HIGH),
         lines=(
             Line("evidence for spillover", "spillover", asked, up),

@@ -10,6 +10,12 @@ from spillover.records import AuditResult, Axis, FineTune, Learning, TargetResul
 from spillover.report import words
 from spillover.report.axes_view import Who, on_axis, ordered_axes, people
 
+_TESTS = {
+    "sequential": "rounds of answers until decided",
+    "paired": "rounds, each value against one of the base's",
+    "exact": "exact expectation from log-probabilities, no sampling",
+}
+
 
 class Fact(NamedTuple):
     """A name and a value, both in words; ``code`` sets the value in a fixed-width face."""
@@ -29,10 +35,16 @@ class Origin:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the verdict on one axis was made with."""
+    """What the verdict on one axis was made with, in words."""
 
     title: str
-    facts: tuple[Fact, ...]
+    judge: str
+    test: str
+    limits: tuple[str, ...]
+    n_base: str
+    cap: str
+    alpha: str
+    not_measured: str
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,9 @@ def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
             f"{words.duration(finetune.seconds)}{loss}",
         ),
     ]
+    if finetune.dropped:
+        facts.append(Fact("left out", f"{words.count(finetune.dropped)} rows, as too long"))
+    facts += [Fact("note", words.printable(note)) for note in finetune.notes]
     if what.mitigations:
         facts.append(Fact("mitigations", words.printable(", ".join(what.mitigations))))
     return tuple(facts)
@@ -130,59 +145,44 @@ def _learning(learning: Learning) -> tuple[Fact, ...]:
 
 def _rules(result: AuditResult, axis: Axis) -> Rules:
     limits = axis.thresholds
-    event = axis.measure == "event"
-    facts = [
-        Fact("judge", words.printable(axis.judge)),
-        Fact("test", _test_words(axis)),
-    ]
-    facts.extend(_bounds(result, axis))
-    if not event or axis.test == "paired":
-        sign = {"up": "rise", "down": "fall", "both": "change"}[axis.harm]
-        facts.append(
-            Fact("points", f"a {sign} of {limits.d0:g} is none; one of {limits.d1:g} is spillover")
+    rating = axis.measure == "rating"
+    not_measured = f"over {limits.max_missing * 100:g}% missing"
+    if axis.test == "sequential":
+        not_measured += (
+            f", or coherent share under {limits.min_coherent_share * 100:g}% of the base's"
         )
-    facts += [
-        Fact("error budget", f"{limits.alpha * 100:g}% each side"),
-        Fact("base sample", f"{words.count(limits.n_base)} answers, fixed"),
-        Fact("most answers", words.count(limits.cap)),
-        Fact("missing", f"more than {limits.max_missing * 100:g}% is not measured"),
-    ]
-    if event:
-        facts.append(
-            Fact(
-                "coherent",
-                f"under {limits.min_coherent_share * 100:g}% of the base's share is not measured",
-            )
-        )
-    return Rules(words.printable(axis.title), tuple(facts))
+    return Rules(
+        title=words.printable(axis.title),
+        judge=words.printable(axis.judge),
+        test=_TESTS[axis.test],
+        limits=_bounds(result, axis) if axis.test == "sequential" and not rating else _points(axis),
+        n_base=words.count(limits.n_base),
+        cap="–" if axis.test == "exact" else words.count(limits.cap),
+        alpha=f"{limits.alpha * 100:g}%",
+        not_measured=not_measured,
+    )
 
 
-def _bounds(result: AuditResult, axis: Axis) -> tuple[Fact, ...]:
-    if axis.measure != "event" or axis.test != "sequential":
-        return ()
+def _points(axis: Axis) -> tuple[str, ...]:
+    limits, what = axis.thresholds, {"up": "rise", "down": "fall", "both": "change"}[axis.harm]
+    return (
+        f"a {what} of at most {limits.d0:g} points is none",
+        f"one of {limits.d1:g} or more is spillover",
+    )
+
+
+def _bounds(result: AuditResult, axis: Axis) -> tuple[str, ...]:
     limits = axis.thresholds
-    facts = [
-        Fact(
-            "floors",
-            f"p0 at least {limits.p0_floor * 100:g}%, p1 at least {limits.p1_floor * 100:g}% "
-            f"and {limits.p_gap * 100:g} points above p0",
-        )
-    ]
+    floors = (
+        f"p0 at least {limits.p0_floor * 100:g}%; p1 at least {limits.p1_floor * 100:g}% "
+        f"and {limits.p_gap * 100:g} points above p0",
+    )
     for _, row in on_axis(result, axis.id):
         bets = row.bets
         if bets is None or bets.p0 is None or bets.p1 is None:
             continue
-        line = f"p0 {bets.p0 * 100:.3g}%, p1 {bets.p1 * 100:.3g}%"
+        used = f"here p0 {bets.p0 * 100:.3g}%, p1 {bets.p1 * 100:.3g}%"
         if bets.base_low is not None and bets.base_high is not None:
-            line += f" (base between {bets.base_low * 100:.3g}% and {bets.base_high * 100:.3g}%)"
-        facts.append(Fact("used here", line))
-        break
-    return tuple(facts)
-
-
-def _test_words(axis: Axis) -> str:
-    return {
-        "sequential": "rounds of answers until decided",
-        "paired": "rounds, each value against one of the base's",
-        "exact": "exact expectation from log-probabilities, no sampling",
-    }[axis.test]
+            used += f" (base between {bets.base_low * 100:.3g}% and {bets.base_high * 100:.3g}%)"
+        return (used, *floors)
+    return floors

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import importlib.util
 import json
+import re
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,8 @@ from spillover.errors import MissingExtraError
 from spillover.records import AuditResult
 from spillover.report import charts, evidence_view, view
 
+# plotly.js brings the style sheet of its maps, unless an element with this id is there already.
+_MAP_STYLE = re.compile(r'document\.getElementById\("([0-9a-f]{64})"\)')
 # plotly.js makes one empty <style> element and fills it by insertRule: this is the empty text.
 _EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
@@ -48,6 +51,7 @@ def render_html(result: AuditResult) -> str:
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
             plotly=None if plotly is None else Markup(plotly),  # noqa: S704 - plotly's own file
+            map_style=_MAP_STYLE.findall(plotly or ""),
             charts=json_block([chart.data() for chart in page.drawn]),
             answers=json_block(evidence_view.answer_table(result.answers, result.axes)),
         )

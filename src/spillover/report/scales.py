@@ -32,6 +32,10 @@ class Scale:
             step = _round_step((self.high - self.low) / 5)
             number = math.floor((self.high - self.low) / step + 1e-9)
             return tuple(self.low + step * i for i in range(number + 1))
+        if self.high / self.low < 100:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            every = (10.0**power * unit for power in powers for unit in (1, 2, 5))
+            return tuple(tick for tick in every if self.low * 0.999 <= tick <= self.high * 1.001)
         first = math.ceil(math.log10(self.low) - 1e-9)
         last = math.floor(math.log10(self.high) + 1e-9)
         stride = max(1, math.ceil((last - first) / 6))

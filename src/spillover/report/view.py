@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from spillover.records import AuditResult, Axis, ConductClaim, Verdict
-from spillover.report import axes_view, charts, evidence_view, method_view, words
-from spillover.report.axes_view import AxisTable, BinBar, Forest, on_axis, ordered_axes
+from spillover.report import axes_view, bins_view, charts, evidence_view, method_view, words
+from spillover.report.axes_view import AxisTable, Forest, on_axis, ordered_axes
 from spillover.report.charts import Chart
 
 VERDICT_WORDS = {
@@ -45,6 +45,11 @@ class Trait:
 
     name: str
     claims: tuple[Claim, ...]
+
+    @property
+    def placed(self) -> bool:
+        """Whether any target has a cell."""
+        return any(claim.cell for claim in self.claims)
 
     def inside(self, cell: str) -> tuple[str, ...]:
         """Return the targets in ``cell``."""
@@ -91,7 +96,7 @@ class Page:
     simulated: bool
     made: str
     headline: Forest | None
-    bins: tuple[BinBar, ...]
+    bins: tuple[bins_view.BinBar, ...]
     forests: tuple[Forest, ...]
     tables: tuple[AxisTable, ...]
     because: tuple[BecauseLine, ...]
@@ -126,7 +131,7 @@ def page(result: AuditResult) -> Page:
         simulated=result.simulated,
         made=_made(result),
         headline=next((found for found in forests if found.id == result.headline_axis), None),
-        bins=axes_view.bin_bars(result, result.headline_axis),
+        bins=bins_view.bin_bars(result, result.headline_axis),
         forests=tuple(found for found in forests if found.id != result.headline_axis),
         tables=tuple(found for axis in axes if (found := axes_view.table(result, axis))),
         because=tuple(_because(result, axes)),

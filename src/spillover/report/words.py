@@ -54,8 +54,10 @@ def e_value(value: float | None) -> str:
         return "over 10³⁰⁰"
     if value < 0.001:
         return "under 0.001"
-    if value < 9995:
+    if value < 999.5:
         return f"{value:.3g}"
+    if value < 9999.5:
+        return f"{value:,.0f}"
     power = math.floor(math.log10(value))
     mantissa = value / 10**power
     if mantissa >= 9.95:

@@ -44,7 +44,7 @@
     const common = { text: plain(rule.label), showarrow: false, font: { size: 11, color: colour("--soft") } };
     return rule.upright
       ? { ...common, x: place(rule.at, chart.x.log), yref: "paper", y: 1, xanchor: "right", yanchor: "top" }
-      : { ...common, xref: "paper", x: 0.01, y: place(rule.at, chart.y.log), xanchor: "left", yanchor: "bottom" };
+      : { ...common, xref: "paper", x: 1, y: place(rule.at, chart.y.log), xanchor: "right", yanchor: "bottom" };
   };
 
   const dashes = { spillover: "solid", clean: "dash", undecided: "dot" };
