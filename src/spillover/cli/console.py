@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 # Click has 1 (uncaught error) and 2 (usage), so that verdicts begin at 10.
 EXIT_CODES = {"clean": 0, "spillover": 10, "undecided": 11, "not measured": 12}
 
-# A step that is over sooner shows no bar.
+# A command that is over sooner shows no bar.
 _SECONDS_BEFORE_BAR = 1.0
+# Where stderr is a file, a bar can't be drawn; a line says how far it is.
+_SECONDS_BETWEEN_LINES = 15.0
 
 
 def say(message: str) -> None:
@@ -89,18 +91,23 @@ def progress_bars() -> Iterator[Progress]:
         console=Console(stderr=True),
         transient=True,
     )
-    started = time.monotonic()
+    started = said = time.monotonic()
     running = False
     shown: tuple[str, Any] | None = None
 
     def tell(step: str, done: float, total: float | None) -> None:
-        nonlocal running, shown
+        nonlocal running, shown, said
         if shown is None or shown[0] != step:
             if shown is not None:
                 bars.remove_task(shown[1])
             shown = (step, bars.add_task(step, total=total))
         bars.update(shown[1], completed=done, total=total)
-        if not running and time.monotonic() - started > _SECONDS_BEFORE_BAR:
+        now = time.monotonic()
+        if not bars.console.is_terminal:
+            if now - said > _SECONDS_BETWEEN_LINES:
+                said = now
+                say(f"{step}: {done:g}" + ("" if total is None else f" of {total:g}"))
+        elif not running and now - started > _SECONDS_BEFORE_BAR:
             running = True
             bars.start()
 
