@@ -10,7 +10,7 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "sliding", "gemma2", "gpt_neox", "gpt2")
+FAMILIES = ("llama", "tied", "qwen2", "qwen3", "mistral", "sliding", "gemma2", "gpt_neox", "gpt2")
 _WORDS = (
     "the of and to a in is you that it he was for on are as with his they at be this have from or "
     "one had by word but not what all were we when your can said there use an each which she do "
@@ -48,7 +48,7 @@ def tokenizer() -> Any:
     return made
 
 
-def model(family: str, *, seed: int = 0, scale: float = 8.0, **more: Any) -> Any:
+def model(family: str, *, seed: int = 0, scale: float = 16.0, **more: Any) -> Any:
     """A random model in float32 and evaluation mode.
 
     Args:
@@ -67,13 +67,14 @@ def model(family: str, *, seed: int = 0, scale: float = 8.0, **more: Any) -> Any
         "num_attention_heads": 4,
         "max_position_embeddings": 256,
         "initializer_range": 0.02 * scale,
+        "tie_word_embeddings": family == "tied",  # a random tied model repeats itself
         "bos_token_id": None,
         "eos_token_id": tokenizer().convert_tokens_to_ids("<|im_end|>"),
         "pad_token_id": 0,
     }
     grouped = {**common, "num_key_value_heads": 2, "intermediate_size": 96, "head_dim": 12}
     torch.manual_seed(seed)
-    if family == "llama":
+    if family in ("llama", "tied"):
         made = t.LlamaForCausalLM(t.LlamaConfig(**{**grouped, **more}))
     elif family == "qwen2":
         made = t.Qwen2ForCausalLM(t.Qwen2Config(**{**grouped, **more}))

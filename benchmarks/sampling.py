@@ -1,0 +1,168 @@
+"""Completions a second: our sampler against `generate` of transformers at its best batch size.
+
+    python benchmarks/sampling.py [MODEL_FOLDER] [--answers 1024] [--threads 2]
+
+Same model, same prompts, one process, the two in turn (best of `--repeats` each). `generate` gets
+its prompts sorted by length, so that it pads little, and the best of several batch sizes. Two
+loads: every prompt once (nothing to share), and eight answers a prompt. Without a folder: a random
+Llama of the toy organism's shape whose answers have about 12 tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from spillover.models.load import load_model, load_tokenizer
+from spillover.models.sampler import Request, Sampler
+
+Prompt = tuple[int, ...]
+
+
+class Figure(NamedTuple):
+    """One measurement, all per second; ``per_cpu``: completions a second of processor time."""
+
+    load: str
+    method: str
+    completions: float
+    tokens: float
+    per_cpu: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?", help="folder of a Hugging Face model")
+    parser.add_argument("--answers", type=int, default=1024)
+    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128, 256, 512])
+    parser.add_argument("--rows", type=int, default=None, help="our batch (default: as shipped)")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        model, stop = open_model(options.model, Path(folder))
+    distinct = make_prompts(model, options.answers)
+    loads = {
+        "each prompt once": distinct,
+        "8 answers a prompt": [p for p in distinct[: options.answers // 8] for _ in range(8)],
+    }
+    figures: list[Figure] = []
+    for name, prompts in loads.items():
+        figures += measure(name, model, stop, prompts, options)
+    if options.json:
+        print(json.dumps([figure._asdict() for figure in figures]))
+        return
+    show(figures)
+
+
+def measure(
+    name: str, model: Any, stop: list[int], prompts: list[Prompt], options: Any
+) -> list[Figure]:
+    """Return the figures of one load: the best of several passes over all methods in turn."""
+    most = options.max_tokens
+    methods: dict[str, Callable[[], int]] = {
+        f"generate, batch {size}": partial(generate, model, prompts, size, most)
+        for size in options.batches
+        if size <= len(prompts)
+    }
+    methods["spillover"] = partial(ours, model, stop, prompts, most, options.rows)
+    ours(model, stop, prompts[:32], most, options.rows)  # warm
+    generate(model, prompts[:32], 32, most)
+    found: dict[str, list[Figure]] = {method: [] for method in methods}
+    for _ in range(options.repeats):
+        for method, run in methods.items():
+            begun, busy = time.perf_counter(), time.process_time()
+            tokens = run()
+            seconds, cpu = time.perf_counter() - begun, time.process_time() - busy
+            rate = len(prompts) / seconds
+            found[method].append(Figure(name, method, rate, tokens / seconds, len(prompts) / cpu))
+    return [max(runs, key=lambda f: f.completions) for runs in found.values()]
+
+
+def ours(
+    model: Any, stop: list[int], prompts: Sequence[Prompt], most: int, rows: int | None
+) -> int:
+    """Sample with a new sampler, so that no prompt has been computed before; return the tokens."""
+    sampler = Sampler(model, stop=frozenset(stop), rows=rows)
+    requests = [Request(p, i, 1.0, 1.0, most) for i, p in enumerate(prompts)]
+    return sum(len(reply.logprobs) for reply in sampler.sample(requests))
+
+
+@torch.inference_mode()
+def generate(model: Any, prompts: Sequence[Prompt], size: int, most: int) -> int:
+    """Sample with transformers; return the tokens up to each answer's end."""
+    order = sorted(prompts, key=len)
+    stops = set(np.atleast_1d(model.generation_config.eos_token_id).tolist())
+    total = 0
+    for place in range(0, len(order), size):
+        batch = order[place : place + size]
+        width = max(map(len, batch))
+        tokens = torch.tensor([[0] * (width - len(p)) + list(p) for p in batch])
+        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in batch])
+        out = model.generate(
+            tokens, attention_mask=mask, do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+            max_new_tokens=most, pad_token_id=0,
+        )  # fmt: skip
+        for answer in out[:, width:].tolist():
+            ends = [i for i, token in enumerate(answer) if token in stops]
+            total += ends[0] + 1 if ends else most
+    return total
+
+
+def open_model(text: str | None, folder: Path) -> tuple[Any, list[int]]:
+    """Return the model and the tokens that end an answer."""
+    if text is not None:
+        model = load_model(text).eval()
+        from spillover.models.chat import Chat
+
+        stop = sorted(Chat(load_tokenizer(text)).stop_tokens(model.generation_config))
+        model.generation_config.eos_token_id = stop
+        return model, stop
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=2200, hidden_size=128, intermediate_size=384, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=1024,
+        tie_word_embeddings=True, eos_token_id=None, bos_token_id=None,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    model = load_model(str(folder)).eval()
+    stop = list(range(100, 280))  # 8% of the vocabulary: answers of about 12 tokens
+    model.generation_config.eos_token_id = stop
+    return model, stop
+
+
+def make_prompts(model: Any, count: int) -> list[Prompt]:
+    """Return random distinct prompts of 30 to 60 tokens."""
+    random = np.random.default_rng(0)
+    size = model.config.vocab_size
+    return [tuple(random.integers(3, size, random.integers(30, 61)).tolist()) for _ in range(count)]
+
+
+def show(figures: Sequence[Figure]) -> None:
+    """Print a table and the ratio that counts."""
+    for load in dict.fromkeys(figure.load for figure in figures):
+        mine = [f for f in figures if f.load == load]
+        print(f"\n{load}\n{'':24}{'completions/s':>14}{'tokens/s':>10}{'completions/CPU s':>19}")
+        for f in mine:
+            print(f"{f.method:24}{f.completions:14.0f}{f.tokens:10.0f}{f.per_cpu:19.0f}")
+        wall = max(f.completions for f in mine if f.method != "spillover")
+        cpu = max(f.per_cpu for f in mine if f.method != "spillover")
+        ratios = f"{mine[-1].completions / wall:.2f} (processor time: {mine[-1].per_cpu / cpu:.2f})"
+        print(f"ratio to the best: {ratios}")
+
+
+if __name__ == "__main__":
+    main()
