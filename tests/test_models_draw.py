@@ -1,5 +1,6 @@
 """Drawing tokens: the distribution, the nucleus, the streams."""
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import stats
 
 torch = pytest.importorskip("torch")
 
-from spillover.models.draw import draw, nucleus, uniforms  # noqa: E402
+from spillover.models.draw import draw, nucleus, uniforms
 
 
 def _draws(logits, count, *, temperature=1.0, top_p=1.0):

@@ -1,5 +1,6 @@
 """The sampler against `generate` of transformers, against itself in other batches, and against chance."""
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 from collections import Counter
@@ -10,9 +11,9 @@ from scipy import stats
 
 torch = pytest.importorskip("torch")
 
-import tiny_models as tiny  # noqa: E402
-from spillover.models.load import load_model, put_adapter  # noqa: E402
-from spillover.models.sampler import Request, Sampler  # noqa: E402
+import tiny_models as tiny
+from spillover.models.load import load_model, put_adapter
+from spillover.models.sampler import Request, Sampler
 
 LEAN = ("llama", "tied", "qwen2", "mistral")
 

@@ -84,17 +84,21 @@ class Forward:
     def run(
         self,
         tokens: torch.Tensor,
-        mask: torch.Tensor | None,
+        mask: Any,
         positions: torch.Tensor,
         cache: Cache,
         **more: Any,
     ) -> torch.Tensor:
-        """Return logits of shape (batch, tokens, vocabulary)."""
+        """Return logits of shape (batch, tokens, vocabulary).
+
+        ``mask`` is whatever the model takes: (batch, columns), or 4D, or one 4D mask a kind of
+        layer.
+        """
         if self.has_positions:
             more["position_ids"] = positions.to(self.device)
         return self.model(
             input_ids=tokens.to(self.device),
-            attention_mask=None if mask is None else mask.to(self.device),
+            attention_mask=mask.to(self.device) if isinstance(mask, torch.Tensor) else mask,
             past_key_values=cache,
             use_cache=True,
             return_dict=True,
