@@ -170,10 +170,12 @@ def bets(
         for _ in range(size):
             x = chance.random() < rate
             log_up = [
-                v + math.log(p / p0 if x else (1 - p) / (1 - p0)) for v, p in zip(log_up, ups)
+                v + math.log(p / p0 if x else (1 - p) / (1 - p0))
+                for v, p in zip(log_up, ups, strict=True)
             ]
             log_down = [
-                v + math.log(q / p1 if x else (1 - q) / (1 - p1)) for v, q in zip(log_down, downs)
+                v + math.log(q / p1 if x else (1 - q) / (1 - p1))
+                for v, q in zip(log_down, downs, strict=True)
             ]
         total += size
         asked.append(total)

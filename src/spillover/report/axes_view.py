@@ -213,7 +213,9 @@ def _strip(axis: Axis, scale: Scale, who: Who, row: AxisResult) -> Strip:
 
 
 def _row(axis: Axis, who: Who, row: AxisResult) -> AxisRow:
-    e_bh = "" if row.e_bh is None else ("stands" if row.e_bh else "does not stand")
+    e_bh = "stands" if row.e_bh else ""
+    if row.e_bh is False and row.verdict is Verdict.SPILLOVER:
+        e_bh = "does not stand"
     over_all = ""
     if row.estimate_all is not None and row.estimate_all != row.estimate:
         over_all = words.level(row.estimate_all, "event")

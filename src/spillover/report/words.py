@@ -112,7 +112,7 @@ def _percent(share: float) -> str:
         return "0%"
     if percent < 0.01:
         return "<0.01%"
-    if percent < 1:
+    if percent < 0.995:
         return f"{percent:.2f}%"
     # 99.96 must not read as a certain 100.0.
     digits = 2 if 99.9 < percent < 100 else 1
