@@ -65,7 +65,7 @@ def json_block(value: Any) -> Markup:
     ``<``, ``>`` and ``&``, so that no ``</script>`` or ``<!--`` can be formed.
     """
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-    for char in "for char in "<>&":":
+    for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return Markup(text)  # noqa: S704 - escaped above
 
