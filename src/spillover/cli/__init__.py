@@ -64,6 +64,7 @@ def _flush(code: int) -> int:
         drop_stdout()
     except OSError as error:
         drop_stdout()
-        say(f"error: output: {error.strerror}")
+        if code != 1:  # else it is said already
+            say(f"error: output: {error.strerror}")
         return 1
     return code
