@@ -223,7 +223,6 @@ def test_a_model_whose_logits_are_not_finite_breaks_only_its_own_answers():
     wanted, _ = _sampled(model, [Request(p, 0, 0.0, 1.0, 8) for p in good], stop, rows=2)
     with torch.no_grad():
         model.model.embed_tokens.weight[poison] = float("nan")
-        model.lm_head.weight[poison] = -torch.ones(48) * 0  # never chosen by the good ones
     bad = [(poison, 5, 6), (5, poison)]
     requests = [Request(p, 0, 0.0, 1.0, 8) for p in (*bad, *good)]
     replies, _ = _sampled(model, requests, stop, rows=2)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -72,9 +73,17 @@ def describe_target(
     if (path / "finetune.json").is_file() or (path / "adapter_config.json").is_file():
         if adapter is not None:
             raise ModelError(f"{path} is itself an adapter: it can't carry the adapter {adapter}")
-        base, adapter = _parts(path)
-        return describe_target(base, adapter=adapter, name=shown, dtype=dtype, system=system,
-                               device=device)  # fmt: skip
+        base, adapter, model = _parts(path)
+        try:
+            spec = describe_target(base, adapter=adapter, name=shown, dtype=dtype, system=system,
+                                   device=device)  # fmt: skip
+        except MissingFileError as error:
+            raise MissingFileError(f"the base model of {path}: {error}") from None
+        if model is not None and isinstance(spec.what, LocalWhat) and spec.what.model != model:
+            raise ModelError(
+                f"{base} is not the base model that {path} was made from: it has changed"
+            )
+        return spec
     return _describe_folder(path, name=shown, adapter=adapter, dtype=dtype, system=system,
                             device=device)  # fmt: skip
 
@@ -206,16 +215,23 @@ def adapter_folder(text: str) -> Path:
     return path
 
 
-def _parts(path: Path) -> tuple[str, str]:
-    """Return base and adapter, as texts, of a fine-tune folder or a PEFT adapter folder."""
+class _Parts(NamedTuple):
+    """What a fine-tune is made of; ``model`` is the digest of its base, if known."""
+
+    base: str
+    adapter: str
+    model: str | None
+
+
+def _parts(path: Path) -> _Parts:
+    """Read a fine-tune folder or a PEFT adapter folder."""
     if (path / "finetune.json").is_file():
-        return _read_finetune(path).recipe.where.base, str(adapter_folder(str(path)))
+        recipe = _read_finetune(path).recipe
+        return _Parts(recipe.where.base, str(adapter_folder(str(path))), recipe.what.base)
     base = content.read_json(path / "adapter_config.json").get("base_model_name_or_path")
     if not base:
-        raise ModelError(
-            f"{path} does not say which base model it belongs to: give base and adapter"
-        )
-    return str(base), str(path)
+        raise ModelError(f"{path} does not name its base model: give the base and the adapter")
+    return _Parts(str(base), str(path), None)
 
 
 def _read_finetune(path: Path) -> FineTune:
