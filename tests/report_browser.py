@@ -70,7 +70,7 @@ class Browser:
         os.close(self._from)
         self._profile.cleanup()
 
-    def open(self, path: Path, *, settle: float = 1.0) -> None:
+    def open(self, path: Path, *, settle: float = 0.4) -> None:
         """Open a file and wait until it is loaded, and ``settle`` seconds more."""
         self.call("Page.navigate", {"url": path.resolve().as_uri()})
         end = time.monotonic() + 60

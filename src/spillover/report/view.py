@@ -94,6 +94,7 @@ class Page:
     verdict_words: str
     subject: str
     simulated: bool
+    has_base: bool
     made: str
     headline: Forest | None
     bins: tuple[bins_view.BinBar, ...]
@@ -129,6 +130,7 @@ def page(result: AuditResult) -> Page:
         verdict_words=VERDICT_WORDS[result.verdict],
         subject=words.printable(result.subject),
         simulated=result.simulated,
+        has_base=any(target.role == "base" for target in result.targets.values()),
         made=_made(result),
         headline=next((found for found in forests if found.id == result.headline_axis), None),
         bins=bins_view.bin_bars(result, result.headline_axis),
