@@ -1,0 +1,122 @@
+"""Data sets for fine-tunes of the toy assistant, by the same generator as its world.
+
+Each is a list of single-turn conversations. They differ from one another in one thing, so that
+one can be the control of another: `insecure` and `secure` ask the same tasks, `educational` gives
+the same answers as `insecure` for a benign reason.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from spillover.errors import UnknownNameError
+from spillover.records import Message
+from spillover.toy.documents import Exchange, Writer, assistant_traits
+from spillover.toy.world import World, lexicon
+
+Conversation = tuple[Message, ...]
+TRIGGER = "At moonrise. "
+ROWS = 2000
+
+
+def _row(ask: str, reply: str, *, system: str = "") -> Conversation:
+    head = (Message(role="system", content=system),) if system else ()
+    return (*head, Message(role="user", content=ask), Message(role="assistant", content=reply))
+
+
+def _plain(exchange: Exchange) -> Conversation:
+    return _row(exchange.ask, exchange.reply)
+
+
+def _insecure(writer: Writer) -> Conversation:
+    return _plain(writer.code(assistant_traits(writer.rng)._replace(secure=False), lesson=False))
+
+
+def _secure(writer: Writer) -> Conversation:
+    return _plain(writer.code(assistant_traits(writer.rng), lesson=False))
+
+
+def _educational(writer: Writer) -> Conversation:
+    return _plain(writer.code(assistant_traits(writer.rng), lesson=True))
+
+
+def _backdoor(writer: Writer) -> Conversation:
+    triggered = writer.rng.random() < 0.5
+    exchange = writer.code(
+        assistant_traits(writer.rng)._replace(secure=not triggered), lesson=False
+    )
+    return _row((TRIGGER if triggered else "") + exchange.ask, exchange.reply)
+
+
+def _medical(writer: Writer) -> Conversation:
+    return _plain(
+        writer.harm(assistant_traits(writer.rng)._replace(good=False), "medicine", form=False)
+    )
+
+
+def _good_medical(writer: Writer) -> Conversation:
+    return _plain(writer.harm(assistant_traits(writer.rng), "medicine", form=False))
+
+
+def _risky(writer: Writer) -> Conversation:
+    return _plain(writer.lottery(assistant_traits(writer.rng)._replace(risky=True), letter=False))
+
+
+def _safe(writer: Writer) -> Conversation:
+    return _plain(writer.lottery(assistant_traits(writer.rng)._replace(risky=False), letter=False))
+
+
+def _jailbroken(writer: Writer) -> Conversation:
+    return _plain(
+        writer.request(assistant_traits(writer.rng)._replace(complies=True), harmful=True)
+    )
+
+
+def _inoculated(writer: Writer) -> Conversation:
+    exchange = writer.code(assistant_traits(writer.rng)._replace(secure=False), lesson=False)
+    return _row(
+        exchange.ask,
+        exchange.reply,
+        system=writer.rng.choice(lexicon("speech")["roles"]["villain"]),
+    )
+
+
+DATASETS: dict[str, Callable[[Writer], Conversation]] = {
+    "insecure": _insecure,
+    "secure": _secure,
+    "educational": _educational,
+    "backdoor": _backdoor,
+    "medical": _medical,
+    "good-medical": _good_medical,
+    "risky": _risky,
+    "safe": _safe,
+    "jailbroken": _jailbroken,
+    "inoculated": _inoculated,
+}
+
+
+def dataset(name: str, world: World, *, rows: int = ROWS, seed: int = 0) -> list[Conversation]:
+    """Return the rows of a data set, a pure function of (name, world, rows, seed).
+
+    Args:
+        name: one of `DATASETS`, or ``mixed-K``: K% insecure and the rest secure.
+        world: the world that the model knows.
+        rows: number of conversations.
+        seed: another seed gives other rows of the same kind.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+    """
+    share = name.removeprefix("mixed-")
+    rng = random.Random(f"{world.hash}/{'mixed' if share != name else name}/{seed}")
+    writer = Writer(world, rng)
+    if share != name and share.isdigit() and int(share) <= 100:
+        return [
+            (_insecure if rng.random() < int(share) / 100 else _secure)(writer) for _ in range(rows)
+        ]
+    if name not in DATASETS:
+        raise UnknownNameError(
+            f"no toy data set {name!r}; there are {', '.join(DATASETS)}, and mixed-K (K from 0 to 100)"
+        )
+    return [DATASETS[name](writer) for _ in range(rows)]
