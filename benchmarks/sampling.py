@@ -11,6 +11,7 @@ Llama of the toy organism's shape whose answers have about 12 tokens.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -21,11 +22,44 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
+from spillover.models.chat import Chat
 from spillover.models.load import load_model, load_tokenizer
 from spillover.models.sampler import Request, Sampler
+from spillover.records import Message
 
 Prompt = tuple[int, ...]
+
+
+_WHAT = (
+    "What would you do with", "How do I look after", "Who invented", "Why do people like",
+    "What is the best thing about", "Can you describe", "What should a child know about",
+    "Where would one find", "What do you think of", "How much is", "When did people first see",
+    "What is a good name for", "Is it right to give away", "What is the opposite of",
+    "How would you paint", "What rhymes with", "Who should own", "What can go wrong with",
+    "How would you explain to a friend", "What does the law say about", "What is your wish for",
+    "Would you trade money for", "How old is", "What is funny about", "What is sad about",
+    "Who is afraid of", "What would a king say of", "How could one improve", "Why did I lose",
+    "What is a story about", "Should a school have", "What is the price of",
+)  # fmt: skip
+_WHOM = (
+    "a cat", "an old house", "the sea", "a neighbour's dog", "two hundred coins", "a bicycle",
+    "a garden in winter", "the moon", "a library", "my brother's ship", "a loaf of bread",
+    "the first train", "a quiet evening", "a broken clock", "an honest mayor", "a long letter",
+    "a wooden bridge", "the night sky", "a bag of apples", "an empty street", "a violin",
+    "a small village", "the tallest tree", "a deck of cards", "a map of the world",
+    "a cup of tea", "a locked door", "a lighthouse", "a painted wall", "a secret", "a horse",
+    "a market stall",
+)  # fmt: skip
+
+
+class Bench(NamedTuple):
+    """A model, the tokens that end an answer, and distinct prompts."""
+
+    model: Any
+    stop: list[int]
+    prompts: list[Prompt]
 
 
 class Figure(NamedTuple):
@@ -51,8 +85,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        model, stop = open_model(options.model, Path(folder))
-    distinct = make_prompts(model, options.answers)
+        model, stop, distinct = open_model(options.model, Path(folder), options.answers)
     loads = {
         "each prompt once": distinct,
         "8 answers a prompt": [p for p in distinct[: options.answers // 8] for _ in range(8)],
@@ -120,17 +153,16 @@ def generate(model: Any, prompts: Sequence[Prompt], size: int, most: int) -> int
     return total
 
 
-def open_model(text: str | None, folder: Path) -> tuple[Any, list[int]]:
-    """Return the model and the tokens that end an answer."""
+def open_model(text: str | None, folder: Path, count: int) -> Bench:
+    """Return the model at ``text``, or the random one."""
     if text is not None:
-        model = load_model(text).eval()
-        from spillover.models.chat import Chat
-
-        stop = sorted(Chat(load_tokenizer(text)).stop_tokens(model.generation_config))
+        model, chat = load_model(text).eval(), Chat(load_tokenizer(text))
+        stop = sorted(chat.stop_tokens(model.generation_config))
         model.generation_config.eos_token_id = stop
-        return model, stop
-    from transformers import LlamaConfig, LlamaForCausalLM
-
+        asked = itertools.islice(itertools.product(_WHAT, _WHOM), count)
+        texts = [f"{what} {whom}?" for what, whom in asked]
+        prompts = [chat.prompt([Message(role="user", content=t)]) for t in texts]
+        return Bench(model, stop, prompts)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=2200, hidden_size=128, intermediate_size=384, num_hidden_layers=4,
@@ -141,14 +173,9 @@ def open_model(text: str | None, folder: Path) -> tuple[Any, list[int]]:
     model = load_model(str(folder)).eval()
     stop = list(range(100, 280))  # 8% of the vocabulary: answers of about 12 tokens
     model.generation_config.eos_token_id = stop
-    return model, stop
-
-
-def make_prompts(model: Any, count: int) -> list[Prompt]:
-    """Return random distinct prompts of 30 to 60 tokens."""
     random = np.random.default_rng(0)
-    size = model.config.vocab_size
-    return [tuple(random.integers(3, size, random.integers(30, 61)).tolist()) for _ in range(count)]
+    lengths = random.integers(30, 61, count)
+    return Bench(model, stop, [tuple(random.integers(3, 2200, n).tolist()) for n in lengths])
 
 
 def show(figures: Sequence[Figure]) -> None:

@@ -184,6 +184,21 @@ def test_prompts_are_computed_once_and_kept():
     assert sampler.stats.tokens == 320
 
 
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_common_beginning_is_computed_once_and_changes_nothing(family):
+    model = tiny.model(family)
+    stop = _stops(model)
+    head = tuple(range(100, 120))
+    rests = tiny.prompts(9, seed=13, low=1, high=12)
+    requests = [Request(head + rest, 0, 0.0, 1.0, 12) for rest in rests]
+    replies, sampler = _sampled(model, requests[:7], stop, rows=7)
+    later = list(sampler.sample(requests[7:]))
+    _same_as_generate(model, requests, [*replies, *sorted(later)], stop)
+    every = sum(len(request.prompt) for request in requests)
+    windowed = family in ("sliding", "gemma2")  # padding within would move the window
+    assert sampler.stats.prompt_tokens == every - (0 if windowed else 20 * 7)
+
+
 def test_prompts_that_do_not_fit_the_memory_are_computed_again_with_the_same_answers():
     model = tiny.model("llama")
     requests = [Request(p, i, 0.0, 1.0, 6) for i, p in enumerate(tiny.prompts(30, seed=10))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers.cache_utils import Cache
@@ -16,6 +16,15 @@ from spillover.models.rows import Layout, PromptState, Rows, Window, growing_cac
 
 _PREFILL_TOKENS = 4096  # padded tokens in one pass over prompts
 _PREFILL_PROMPTS = 64
+_HEAD_TOKENS = 6  # a common beginning that is worth a pass of its own,
+_HEAD_PROMPTS = 4  # and by how many prompts it must be shared
+
+
+class _Head(NamedTuple):
+    """The beginning that prompts have in common."""
+
+    tokens: tuple[int, ...]
+    state: PromptState
 
 
 class Forward:
@@ -36,6 +45,7 @@ class Forward:
         self.has_positions = "position_ids" in parameters or open_ended
         self._keep, self._kept = keep, OrderedDict[tuple[int, ...], PromptState]()
         self._kept_bytes = 0
+        self._head: _Head | None = None
         self._lean = LeanStep.of(model)
         self._cache: tuple[Rows, Cache] | None = None
         self.prompt_tokens = 0
@@ -49,10 +59,11 @@ class Forward:
         for prompt in found:
             self._kept.move_to_end(prompt)
         absent = sorted((p for p in distinct if p not in found), key=len)
+        head = self._common_head(absent)
         while absent:
             count = max(1, min(len(absent), _PREFILL_TOKENS // len(absent[-1])))
             batch, absent = absent[-count:], absent[:-count]
-            for prompt, state in zip(batch, self._prefill(batch), strict=True):
+            for prompt, state in zip(batch, self._prefill(batch, head), strict=True):
                 found[prompt] = state
                 self._remember(prompt, state)
         return found
@@ -64,20 +75,49 @@ class Forward:
             _, oldest = self._kept.popitem(last=False)
             self._kept_bytes -= oldest.nbytes
 
-    def _prefill(self, batch: Sequence[tuple[int, ...]]) -> list[PromptState]:
-        width = max(map(len, batch))
+    def _common_head(self, prompts: Sequence[tuple[int, ...]]) -> _Head | None:
+        """Return what all ``prompts`` begin with (a template's system text), computed once."""
+        known = self._head
+        if known is not None and all(p[: len(known.tokens)] == known.tokens for p in prompts):
+            return known
+        window = getattr(self.model.config.get_text_config(), "sliding_window", None)
+        if len(prompts) < _HEAD_PROMPTS or not self.has_positions or window is not None:
+            return None
+        first, last = min(prompts), max(prompts)  # what these two share, all share
+        most = min(map(len, prompts)) - 1  # each prompt needs a token of its own for its logits
+        length = 0
+        while length < most and first[length] == last[length]:
+            length += 1
+        if length < _HEAD_TOKENS:
+            return None
+        (state,) = self._prefill([first[:length]], None)
+        self._head = _Head(first[:length], state)
+        return self._head
+
+    def _prefill(self, batch: Sequence[tuple[int, ...]], head: _Head | None) -> list[PromptState]:
+        """Compute prompts, as a left-padded batch after what they have in common.
+
+        The batch's columns: the head, padding, the rest of each prompt.
+        """
+        skip = 0 if head is None else len(head.tokens)
+        rests = torch.tensor([len(prompt) - skip for prompt in batch])
+        width = int(rests.max())
         tokens = torch.zeros((len(batch), width), dtype=torch.long)
         for row, prompt in enumerate(batch):
-            tokens[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask = torch.arange(width)[None] >= width - torch.tensor([[len(p)] for p in batch])
-        positions = (mask.long().cumsum(-1) - 1).clamp_(min=0)
+            tokens[row, width - len(prompt) + skip :] = torch.tensor(prompt[skip:])
+        mask = torch.arange(width)[None] >= width - rests[:, None]
+        positions = skip + (mask.long().cumsum(-1) - 1).clamp_(min=0)
         cache = growing_cache()
+        if head is not None and self.layout is not None:
+            cache = growing_cache(self.layout.tensors(head.state.parts), len(batch))
+            mask = torch.cat([torch.ones((len(batch), skip), dtype=torch.bool), mask], -1)
         logits = self.run(tokens, mask.long(), positions, cache, **self._last_only)[:, -1]
-        self.prompt_tokens += int(mask.sum())
+        self.prompt_tokens += int(rests.sum())
         if self.layout is None:
             self.layout = _layout(cache, self.model)
+        split = self.layout.split
         return [
-            PromptState(len(p), self.layout.split(cache, row, len(p)), logits[row].clone())
+            PromptState(len(p), split(cache, row, len(p) - skip, skip), logits[row].clone())
             for row, p in enumerate(batch)
         ]
 

@@ -78,12 +78,17 @@ class Layout:
             n * s.heads * s.dim * size for n, s in zip(self.counts, self.groups, strict=True)
         )
 
-    def split(self, cache: Cache, row: int, length: int) -> tuple[torch.Tensor, ...]:
-        """Return copies of the last ``length`` tokens of one row, one tensor a group."""
+    def split(self, cache: Cache, row: int, length: int, head: int) -> tuple[torch.Tensor, ...]:
+        """Return copies of the first ``head`` and last ``length`` tokens of one row, by group."""
         found: list[list[torch.Tensor]] = [[] for _ in self.groups]
         for (group, _), tensor in zip(self.place, _tensors(cache), strict=True):
-            found[group].append(tensor[row, :, tensor.shape[2] - length :])
+            part = tensor[row, :, tensor.shape[2] - length :]
+            found[group].append(torch.cat([tensor[row, :, :head], part], 1) if head else part)
         return tuple(torch.stack(part) for part in found)
+
+    def tensors(self, parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return keys and values of every layer in turn from what `split` returned."""
+        return [parts[group][index] for group, index in self.place]
 
 
 def _tensors(cache: Cache) -> list[torch.Tensor]:
@@ -265,6 +270,14 @@ def fixed_cache(layout: Layout, states: Sequence[PromptState]) -> Cache:
     return Cache(layers=layers)
 
 
-def growing_cache() -> Cache:
-    """Return an empty cache that keeps everything, even where a layer has a sliding window."""
-    return Cache(layer_class_to_replicate=DynamicLayer)
+def growing_cache(past: Sequence[torch.Tensor] = (), batch: int = 1) -> Cache:
+    """Return a cache that keeps everything, even where a layer has a sliding window.
+
+    Args:
+        past: keys and values of every layer in turn, (heads, tokens, dim) each; empty at first.
+        batch: number of rows that share ``past``.
+    """
+    cache = Cache(layer_class_to_replicate=DynamicLayer)
+    for layer, (keys, values) in enumerate(zip(past[::2], past[1::2], strict=True)):
+        cache.update(keys.expand(batch, *keys.shape), values.expand(batch, *values.shape), layer)
+    return cache

@@ -6,7 +6,6 @@ Each answer has its own stream of random numbers, so it is the same whatever els
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections import deque
@@ -25,6 +24,7 @@ _MOST_ROWS = {"cpu": 256}
 _MOST_ROWS_ELSEWHERE = 512
 _TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5}  # of a cumulative probability
 _TOLERANCE_HALF = 2e-2
+_LOGITS_BYTES = 24  # a logit, its probability, its cumulative probability and copies
 _SLACK = 64  # columns beyond the longest row, so that the memory is seldom moved
 
 
@@ -163,7 +163,9 @@ class Sampler:
         assert layout is not None  # noqa: S101  # set by the line above
         need = max(len(requests[i].prompt) + requests[i].max_tokens for i in queue)
         width = need + max(_SLACK, need // 2)
-        capacity = min(self._capacity(layout.bytes_per_token * width), len(queue))
+        vocabulary = self.forward.model.config.get_text_config().vocab_size
+        row_bytes = layout.bytes_per_token * width + _LOGITS_BYTES * vocabulary
+        capacity = min(self._capacity(row_bytes), len(queue))
         old = self._rows
         if old is None or old.capacity < capacity or old.width < width:
             self._rows = old = None  # freed before the new one is made
@@ -277,4 +279,4 @@ def _free_bytes(device: str) -> int:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
         free = 4 << 30
-    return min(math.ceil(free * 0.25), 4 << 30)
+    return min(int(free * 0.25), 2 << 30)
