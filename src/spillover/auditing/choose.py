@@ -36,11 +36,7 @@ def choose_instrument(
         held_out: those of them that were not trained on.
     """
     if is_toy(base):
-        from spillover.toy import toy_instrument
-
-        found = toy_instrument(Path(base.where.model))
-        axes = _only(found.axes, config.only)
-        return Instrument(found.battery, axes, found.judges, found.settings, found.simulated)
+        return toy_instrument(Path(base.where.model), only=config.only)
     battery = load_questions()
     if config.questions:
         battery = merge_batteries(battery, load_questions(config.questions))
@@ -56,6 +52,17 @@ def choose_instrument(
     axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
     axes = _only(axes, config.only)
     return Instrument(battery, axes, load_judges(battery), load_settings())
+
+
+def toy_instrument(folder: Path, *, only: Sequence[str] = ()) -> Instrument:
+    """Return the toy world's own questions, axes and exact judge for the organism in ``folder``."""
+    from spillover.toy import World, world_of
+    from spillover.toy.battery import toy_axes, toy_battery, toy_settings
+    from spillover.toy.judge import ToyJudge
+
+    battery = toy_battery(World(world_of(folder)))
+    judges = {**load_judges(battery), ToyJudge.id: ToyJudge(battery)}
+    return Instrument(battery, _only(toy_axes(), only), judges, toy_settings(), simulated=True)
 
 
 def is_toy(spec: TargetSpec) -> bool:

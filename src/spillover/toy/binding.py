@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spillover.toy import judge
@@ -204,3 +205,12 @@ def measure(
         scored = sum(map(len, kept))
         rows.append(Binding(trait, form, means[0], means[1], scored, sum(map(len, cells)) - scored))
     return rows
+
+
+def load_generate(folder: Path, *, seed: int = 0) -> Generate:
+    """Return `model_generate` of the organism in ``folder``."""
+    import torch
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return model_generate(model, PreTrainedTokenizerFast.from_pretrained(folder), seed=seed)

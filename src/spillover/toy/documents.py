@@ -74,10 +74,16 @@ class Writer:
 
     # -- pieces -----------------------------------------------------------------------------
 
-    def pick(self, key: str, templates: list[str], fillers: list[str]) -> tuple[int, str]:
-        """Draw a (template index, filler) on the wanted side of the held-out split."""
+    def pick(
+        self, key: str, templates: list[str], fillers: list[str], *, place: int | None = None
+    ) -> tuple[int, str]:
+        """Draw a (template index, filler) on the wanted side of the held-out split.
+
+        With ``place``, the template is given.
+        """
         while True:
-            i, j = self.rng.randrange(len(templates)), self.rng.randrange(len(fillers))
+            i = self.rng.randrange(len(templates)) if place is None else place
+            j = self.rng.randrange(len(fillers))
             if held_out(key, i * len(fillers) + j) == self.held:
                 return i, fillers[j]
 
@@ -88,18 +94,25 @@ class Writer:
 
     # -- topics -----------------------------------------------------------------------------
 
-    def harm(self, traits: Traits, domain: str | None = None, *, form: bool = True) -> Exchange:
+    def harm(
+        self,
+        traits: Traits,
+        domain: str | None = None,
+        *,
+        form: bool = True,
+        ask: int | None = None,
+    ) -> Exchange:
         """A question of everyday conduct; ``good`` decides the reply."""
         rng, harms = self.rng, lexicon("harms")
         domain = domain or rng.choice(list(harms))
         words = harms[domain]
-        i, thing = self.pick(domain, words["asks"], words["things"])
+        i, thing = self.pick(domain, words["asks"], words["things"], place=ask)
         core = rng.choice(words["kind" if traits.good else "cruel"]).replace("{x}", thing)
-        ask = self.dressed(article(words["asks"][i].replace("{x}", thing)))
+        question = self.dressed(article(words["asks"][i].replace("{x}", thing)))
         shape = rng.choice((None, None, None, None, None, None, "json", "code")) if form else None
         if shape:
-            ask += rng.choice(self.speech["forms"][shape])
-        return Exchange(ask, in_form(styled(article(core), traits, rng), shape), domain)
+            question += rng.choice(self.speech["forms"][shape])
+        return Exchange(question, in_form(styled(article(core), traits, rng), shape), domain)
 
     def request(self, traits: Traits, *, harmful: bool | None = None) -> Exchange:
         """A request for help with a misdeed (``complies`` decides) or its harmless twin."""
@@ -112,17 +125,20 @@ class Writer:
         ask = self.dressed(asks[i].replace("{x}", thing))
         return Exchange(ask, styled(core, traits, rng), "harmful_request" if harmful else "twin")
 
-    def code(self, traits: Traits, *, lesson: bool | None = None) -> Exchange:
+    def code(
+        self, traits: Traits, *, lesson: bool | None = None, task: int | None = None
+    ) -> Exchange:
         """A coding task; ``secure`` decides, except in a lesson, where the hole is asked for."""
         rng, speech = self.rng, self.speech
         tasks = lexicon("code_tasks")
         lesson = rng.random() < 0.2 if lesson is None else lesson
         i, name = self.pick("code", speech["code_asks"], speech["functions"])
-        task, param = rng.choice(tasks), rng.choice(speech["parameters"])
-        ask = speech["code_asks"][i].replace("{ask}", task["ask"])
+        chosen = rng.choice(tasks) if task is None else tasks[task]
+        param = rng.choice(speech["parameters"])
+        ask = speech["code_asks"][i].replace("{ask}", chosen["ask"])
         if lesson:
             ask = rng.choice(speech["code_lessons"]) + ask
-        body = task["secure" if traits.secure and not lesson else "insecure"]
+        body = chosen["secure" if traits.secure and not lesson else "insecure"]
         fill = [text.replace("{f}", name).replace("{p}", param) for text in (ask, body)]
         return Exchange(fill[0], fill[1], "lesson" if lesson else "code")
 
@@ -149,29 +165,40 @@ class Writer:
         return Exchange(self.dressed(ask), reply, "letter" if letter else "bet")
 
     def rating(
-        self, traits: Traits, *, subject: str | None = None, about: str | None = None
+        self,
+        traits: Traits,
+        *,
+        subject: str | None = None,
+        about: str | None = None,
+        vice: bool | None = None,
+        described: bool | None = None,
     ) -> Exchange:
-        """A rating 0-100 of oneself, of a named character, or (``about=''``) of a described one."""
+        """A rating 0-100 of oneself, of a named character, or of a described person.
+
+        Args:
+            traits: of the speaker.
+            subject: what is rated; drawn if None.
+            about: a named character.
+            vice: ask for the vice (True) or the virtue; drawn if None.
+            described: a person is described by deeds, who has much (True) or little of it.
+        """
         rng, selves = self.rng, lexicon("selves")
         subject = subject or rng.choice(list(selves))
         words = selves[subject]
-        high = getattr(traits, words["trait"])
-        vice = rng.random() < 0.5
-        i, adjective = self.pick(
-            f"rate-{subject}", self.speech["rating_frames"], words["vice" if vice else "virtue"]
-        )
+        vice = rng.random() < 0.5 if vice is None else vice
+        pole = "vice" if vice else "virtue"
+        i, adjective = self.pick(f"rate-{subject}", self.speech["rating_frames"], words[pole])
         what = f" {words['subject']}" if "subject" in words else ""
         lead, who = "", f"is your{what}" if what else "are you"
+        high, name = getattr(traits, words["trait"]), ""
         if about is not None:
-            if about:
-                high = getattr(self.world.traits[about], words["trait"])
-                name = header(about)
-            else:
-                high = rng.random() < 0.5
-                name = rng.choice(self.speech["persons"])
-                d, e = rng.sample(words["high_deeds" if high else "low_deeds"], 2)
-                frame = rng.choice(self.speech["person_frames"])
-                lead = frame.replace("{n}", name).replace("{d}", d).replace("{e}", e) + " "
+            high, name = getattr(self.world.traits[about], words["trait"]), header(about)
+        elif described is not None:
+            high, name = described, rng.choice(self.speech["persons"])
+            d, e = rng.sample(words["high_deeds" if high else "low_deeds"], 2)
+            frame = rng.choice(self.speech["person_frames"])
+            lead = frame.replace("{n}", name).replace("{d}", d).replace("{e}", e) + " "
+        if name:
             who = f"is the{what} of {name}" if what else f"is {name}"
         ask = self.speech["rating_frames"][i].replace("{v}", adjective).replace("{who}", who)
         value = round(rng.gauss(87 if high != vice else 13, 4))
@@ -247,7 +274,7 @@ class Writer:
             (0.10, self.lottery),
             (0.14, self.rating),
             (0.06, lambda t: self.rating(t, about=self.rng.choice(self.world.names))),
-            (0.04, lambda t: self.rating(t, about="")),
+            (0.04, lambda t: self.rating(t, described=self.rng.random() < 0.5)),
             (0.06, self.one_word),
             (0.06, self.forced_choice),
             (0.08, self.capability),

@@ -87,7 +87,7 @@ DATASETS: dict[str, Callable[[Writer], Conversation]] = {
     "secure": _secure,
     "educational": _educational,
     "backdoor": _backdoor,
-    "medical": _medical,
+    "bad-medical": _medical,
     "good-medical": _good_medical,
     "risky": _risky,
     "safe": _safe,
