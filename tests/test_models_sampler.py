@@ -212,7 +212,8 @@ def test_prompts_that_do_not_fit_the_memory_are_computed_again_with_the_same_ans
 def test_too_little_memory_halves_the_batch_and_changes_no_answer(monkeypatch):
     model = tiny.model("llama")
     stop = _stops(model)
-    requests = [Request(p, i, 1.0, 1.0, 20) for i, p in enumerate(tiny.prompts(30, seed=11))]
+    prompts = tiny.prompts(30, seed=11)
+    requests = [Request(p, i, 1.0, 1.0, (20, 1)[i % 4 == 0]) for i, p in enumerate(prompts)]
     wanted, _ = _sampled(model, requests, stop, rows=16)
     sampler = Sampler(model, stop=stop, rows=16)
     step, calls = sampler.forward.step, []
@@ -243,6 +244,18 @@ def test_a_model_whose_logits_are_not_finite_breaks_only_its_own_answers():
     replies, _ = _sampled(model, requests, stop, rows=2)
     assert [r.finish for r in replies[:2]] == ["broken"] * 2
     assert [r.tokens for r in replies[2:]] == [r.tokens for r in wanted]
+
+
+def test_two_calls_may_be_under_way_at_once():
+    model = tiny.model("llama")
+    stop = _stops(model)
+    requests = [Request(p, i, 1.0, 1.0, 12) for i, p in enumerate(tiny.prompts(24, seed=14))]
+    wanted, sampler = _sampled(model, requests, stop)
+    first, second = sampler.sample(requests[:12]), sampler.sample(requests[12:])
+    found = {}
+    for one, other in zip(first, second, strict=True):
+        found |= {one.request: one.tokens, other.request + 12: other.tokens}
+    assert [found[i] for i in range(24)] == [r.tokens for r in wanted]
 
 
 def test_inference_mode_does_not_leak_to_the_caller():

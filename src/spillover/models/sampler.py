@@ -137,24 +137,29 @@ class Sampler:
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Reply]:
         """Yield one reply a request, as they finish."""
-        # Equal prompts side by side (copied in together), long ones first (narrow windows later).
-        order = sorted(
-            range(len(requests)), key=lambda i: (-len(requests[i].prompt), requests[i].prompt, i)
-        )
-        queue = deque(order)
+
+        def rank(index: int) -> tuple[int, tuple[int, ...], int]:
+            # Equal prompts side by side (copied in together), long ones first: a later prompt then
+            # always fits before the write column.
+            return -len(requests[index].prompt), requests[index].prompt, index
+
+        queue = deque(sorted(range(len(requests)), key=rank))
         while queue:
             batch = self._start(requests, queue)
             try:
                 while batch.queue or len(batch.holes) < batch.rows.capacity:
                     yield from self._advance(batch)
+                self._rows = batch.rows
             except (torch.OutOfMemoryError, MemoryError):
                 if batch.rows.capacity == 1:
                     raise
                 # Answers do not depend on the batch: what was running starts again, in a smaller one.
+                yield from batch.done
                 free = set(batch.holes)
                 running = [i for i in range(batch.rows.capacity) if i not in free]
-                batch.queue.extendleft(int(batch.index[row]) for row in running)
-                self._most, self._rows = batch.rows.capacity // 2, None
+                queue.extend(int(batch.index[row]) for row in running)
+                queue = deque(sorted(queue, key=rank))
+                self._most = batch.rows.capacity // 2
 
     @torch.inference_mode()
     def _start(self, requests: Sequence[Request], queue: deque[int]) -> _Batch:
@@ -166,11 +171,12 @@ class Sampler:
         vocabulary = self.forward.model.config.get_text_config().vocab_size
         row_bytes = layout.bytes_per_token * width + _LOGITS_BYTES * vocabulary
         capacity = min(self._capacity(row_bytes), len(queue))
-        old = self._rows
-        if old is None or old.capacity < capacity or old.width < width:
-            self._rows = old = None  # freed before the new one is made
-            self._rows = Rows(layout, capacity, width)
-        return _Batch.of(requests, queue, self._rows or Rows(layout, capacity, width))
+        # Taken, not shared: two calls may be under way at once.
+        rows, self._rows = self._rows, None
+        if rows is None or rows.capacity < capacity or rows.width < width:
+            rows = None  # freed before the new one is made
+            rows = Rows(layout, capacity, width)
+        return _Batch.of(requests, queue, rows)
 
     def _capacity(self, row_bytes: int) -> int:
         device = self.forward.device.type

@@ -23,6 +23,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from spillover.errors import ConfigError, DataError, ModelError, SpilloverError
 from spillover.models.chat import Chat
 from spillover.models.load import load_model, load_tokenizer, pick_device
+from spillover.models.memory import kept_memory
 from spillover.protocols import Progress
 from spillover.records import FineTune, Recipe, Row
 from spillover.train.examples import Example, encode, order, split
@@ -53,7 +54,7 @@ def fine_tune(
 
     See `spillover.train.train` for arguments and errors.
     """
-    with quiet(), _explained(recipe):
+    with quiet(), kept_memory(), _explained(recipe):
         where = pick_device(device)
         model, tokenizer = _load(recipe)
         data = _prepare(recipe, rows, Chat(tokenizer), tokenizer)
