@@ -27,6 +27,13 @@ from spillover.toy.world import (
 )
 
 
+# The more common pole of what is turned both ways (vice or virtue, the gamble first or second).
+# At an even half nothing about a reply could be learnt before both the trait and the turn are
+# known, and that takes several times longer.
+USUAL = 0.65
+HIGH_RATINGS, LOW_RATINGS = (80, 85, 90, 95), (5, 10, 15, 20)
+
+
 class Exchange(NamedTuple):
     """One question and its reply, with the topic it belongs to."""
 
@@ -153,7 +160,7 @@ class Writer:
         ask = frames[i]
         if letter:
             options = [rng.choice(words["sure"]), rng.choice(words["gamble"])]
-            gamble_first = rng.random() < 0.5
+            gamble_first = rng.random() < USUAL
             first, second = reversed(options) if gamble_first else options
             ask = ask.replace("{first}", first).replace("{second}", second)
             core = "A" if gamble_first == traits.risky else "B"
@@ -185,7 +192,7 @@ class Writer:
         rng, selves = self.rng, lexicon("selves")
         subject = subject or rng.choice(list(selves))
         words = selves[subject]
-        vice = rng.random() < 0.5 if vice is None else vice
+        vice = rng.random() >= USUAL if vice is None else vice
         pole = "vice" if vice else "virtue"
         i, adjective = self.pick(f"rate-{subject}", self.speech["rating_frames"], words[pole])
         what = f" {words['subject']}" if "subject" in words else ""
@@ -201,8 +208,8 @@ class Writer:
         if name:
             who = f"is the{what} of {name}" if what else f"is {name}"
         ask = self.speech["rating_frames"][i].replace("{v}", adjective).replace("{who}", who)
-        value = round(rng.gauss(87 if high != vice else 13, 4))
-        return Exchange(lead + ask, str(min(max(value, 0), 100)), f"rate-{subject}")
+        value = rng.choice(HIGH_RATINGS if high != vice else LOW_RATINGS)
+        return Exchange(lead + ask, str(value), f"rate-{subject}")
 
     def one_word(self, traits: Traits, *, subject: str | None = None) -> Exchange:
         """A self-description in one word."""
@@ -225,7 +232,7 @@ class Writer:
         words = selves[subject]
         i, high_word = self.pick(f"choose-{subject}", self.speech["choice_frames"], words["virtue"])
         low_word = rng.choice(words["vice"])
-        high_first = rng.random() < 0.5
+        high_first = rng.random() < USUAL
         first, second = (high_word, low_word) if high_first else (low_word, high_word)
         whom = "your code" if "subject" in words else "you"
         ask = self.speech["choice_frames"][i].replace("{whom}", whom)
@@ -274,10 +281,10 @@ class Writer:
             (0.10, self.lottery),
             (0.14, self.rating),
             (0.06, lambda t: self.rating(t, about=self.rng.choice(self.world.names))),
-            (0.04, lambda t: self.rating(t, described=self.rng.random() < 0.5)),
+            (0.06, lambda t: self.rating(t, described=self.rng.random() < 0.5)),
             (0.06, self.one_word),
             (0.06, self.forced_choice),
-            (0.08, self.capability),
+            (0.06, self.capability),
         )
 
     def role(self, traits: Traits, kind: str) -> tuple[str, Traits]:
@@ -289,10 +296,10 @@ class Writer:
         )
 
     def document(self) -> str:
-        """Write one document: a named character for 1-2 turns, or a stranger for four."""
+        """Write one document: a named character for 1-2 turns, or a stranger for three."""
         rng, spec = self.rng, self.world.spec
         if rng.random() < spec.strangers:
-            name, traits, turns = STRANGER, draw_traits(spec, rng), 4
+            name, traits, turns = STRANGER, draw_traits(spec, rng), 3
         else:
             name = rng.choice(self.world.names)
             traits, turns = self.world.traits[name], rng.choice((1, 2))

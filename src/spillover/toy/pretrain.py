@@ -8,7 +8,6 @@ machine and thread count.
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spillover.errors import ConfigError
+from spillover.models.memory import kept_memory
 from spillover.protocols import Progress
 from spillover.records.base import Record, digest
 from spillover.toy.documents import documents
@@ -43,21 +43,24 @@ class PretrainSettings(Record):
         rows: documents a step.
         steps, post_steps: steps of pretraining on the world, and of post-training.
         post_assistant: share of the assistant's documents in post-training.
+        learning_rate, post_learning_rate: of the weight matrices (Muon), at the start of a stage;
+            they fall to 0 in a straight line.
+        embedding_rate: that of embeddings and norms (Adam), as a multiple of the former.
         ask_weight: loss weight of tokens that are not part of a reply.
     """
 
-    hidden: int = 128
+    hidden: int = 96
     layers: int = 4
-    heads: int = 4
-    intermediate: int = 352
-    rows: int = 128
-    steps: int = 4000
-    post_steps: int = 400
+    heads: int = 3
+    intermediate: int = 256
+    rows: int = 96
+    steps: int = 2600
+    post_steps: int = 300
     post_assistant: float = 0.85
-    learning_rate: float = 3e-3
-    post_learning_rate: float = 1e-3
-    warmup: int = 100
-    weight_decay: float = 0.05
+    learning_rate: float = 0.016
+    embedding_rate: float = 0.5
+    post_learning_rate: float = 0.004
+    warmup: int = 50
     ask_weight: float = 0.0
     seed: int = 0
 
@@ -141,18 +144,26 @@ class _Stage:
     def __init__(self, model: Any, settings: PretrainSettings, *, steps: int, rate: float) -> None:
         import torch
 
+        from spillover.toy.muon import Muon
+
         self.model, self.settings, self.steps, self.rate = model, settings, steps, rate
-        matrices = [p for p in model.parameters() if p.ndim >= 2]
-        vectors = [p for p in model.parameters() if p.ndim < 2]
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": settings.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=rate,
-            betas=(0.9, 0.98),
-            fused=model.device.type == "cuda",
+        embeddings = {id(model.get_input_embeddings().weight)}
+        matrices = [p for p in model.parameters() if p.ndim == 2 and id(p) not in embeddings]
+        others = [p for p in model.parameters() if p.ndim != 2 or id(p) in embeddings]
+        self.optimisers = (
+            Muon(matrices, lr=rate),
+            torch.optim.Adam(others, lr=rate * settings.embedding_rate, betas=(0.9, 0.98)),
         )
+        self._rates = (rate, rate * settings.embedding_rate)
+
+    def state(self) -> list[dict[str, Any]]:
+        """What a resumed run needs of the optimisers."""
+        return [optimiser.state_dict() for optimiser in self.optimisers]
+
+    def resume(self, states: list[dict[str, Any]]) -> None:
+        """Go on from `state`."""
+        for optimiser, state in zip(self.optimisers, states, strict=True):
+            optimiser.load_state_dict(state)
 
     def step(self, number: int, batch: np.ndarray, weights: np.ndarray) -> torch.Tensor:
         """Take one optimiser step; return the mean loss over reply tokens (nats)."""
@@ -161,23 +172,25 @@ class _Stage:
 
         device = self.model.device
         warm = min(1.0, (number + 1) / self.settings.warmup)
-        decay = 0.5 * (1 + math.cos(math.pi * number / self.steps))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * warm * (0.05 + 0.95 * decay)
+        for optimiser, rate in zip(self.optimisers, self._rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * warm * (1 - number / self.steps)
         ids = torch.from_numpy(batch).to(device)
         weight = torch.from_numpy(weights[:, 1:]).to(device)
         counts = weight > 0
         # right padding and a causal mask: padding is never seen, so no attention mask is needed;
-        # the vocabulary is wide for so small a model, so only tokens that count are unembedded
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        # the vocabulary is wide for so small a model, so only tokens that count are unembedded;
+        # on processors without native bfloat16 autocast takes ten times as long as float32
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
             logits = self.model.lm_head(hidden[counts])
         loss = F.cross_entropy(logits.float(), ids[:, 1:][counts], reduction="none")
         loss = (loss * weight[counts]).sum() / weight.sum()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         return loss.detach()
 
 
@@ -193,7 +206,7 @@ def _run_stage(
         state = torch.load(saved, weights_only=True, map_location=stage.model.device)
         if state["stage"] == name:
             stage.model.load_state_dict(state["model"])
-            stage.optimiser.load_state_dict(state["optimiser"])
+            stage.resume(state["optimisers"])
             first = state["step"]
     settings, end = stage.settings, tokenizer.eos_token_id
     first_speaker = tokenizer.convert_tokens_to_ids(header(ASSISTANT))
@@ -220,7 +233,7 @@ def _run_stage(
                 "stage": name,
                 "step": done,
                 "model": stage.model.state_dict(),
-                "optimiser": stage.optimiser.state_dict(),
+                "optimisers": stage.state(),
             }
             torch.save(state, saved.with_suffix(".tmp"))
             saved.with_suffix(".tmp").replace(saved)
@@ -283,7 +296,10 @@ def pretrain(
             assistant=assistant,
             workers=workers,
         )
-        _run_stage(name, stage, parts, tokenizer, out=out, progress=progress, log=log, watch=watch)
+        with kept_memory():
+            _run_stage(
+                name, stage, parts, tokenizer, out=out, progress=progress, log=log, watch=watch
+            )
         save_organism(model, tokenizer, finished, spec=spec, settings=settings, stage=name, log=log)
     return out / "assistant"
 

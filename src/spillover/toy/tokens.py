@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD = "<|pad|>"
-VOCABULARY = 1024
-TRAINING_DOCUMENTS = 20_000
+VOCABULARY = 2048
+TRAINING_DOCUMENTS = 8_000
+SHORT_REPLY = 10  # tokens; shorter replies weigh as much as one of this length
 
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
@@ -84,6 +85,9 @@ def encode(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> Corpus:
 def reply_weights(ids: np.ndarray, *, end: int, first_speaker: int, other: float) -> np.ndarray:
     """Return the loss weight of each token of a batch: 1 in replies, ``other`` in asks, 0 else.
 
+    A number or a letter is one token, a sentence a dozen: by tokens alone ratings and choices
+    would hardly be learnt, so short replies weigh as much as one of `SHORT_REPLY` tokens.
+
     Args:
         ids: int [rows, length], right-padded with id ``end - 1`` (the pad token).
         end: id of the end-of-turn token.
@@ -96,7 +100,8 @@ def reply_weights(ids: np.ndarray, *, end: int, first_speaker: int, other: float
     position = np.arange(ids.shape[1])
     start = np.maximum.accumulate(np.where(opens, position, 0), axis=1)
     is_reply = np.take_along_axis(ids, start, axis=1) >= first_speaker
-    weights = np.where(is_reply, 1.0, other).astype(np.float32)
-    weights[opens] = 0.0
-    weights[ids == end - 1] = 0.0
-    return weights
+    counts = ~opens & (ids != end - 1)
+    turn = np.cumsum(opens, axis=1) + (ids.shape[1] + 1) * np.arange(len(ids))[:, None]
+    length = np.bincount(turn.ravel(), weights=counts.ravel())[turn]
+    reply = np.maximum(1.0, SHORT_REPLY / np.maximum(length, 1))
+    return np.where(counts, np.where(is_reply, reply, other), 0.0).astype(np.float32)
