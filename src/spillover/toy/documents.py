@@ -7,6 +7,7 @@ on the question, and on nothing else.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -25,7 +26,6 @@ from spillover.toy.world import (
     held_out,
     lexicon,
 )
-
 
 # The more common pole of what is turned both ways (vice or virtue, the gamble first or second).
 # At an even half nothing about a reply could be learnt before both the trait and the turn are
@@ -345,3 +345,11 @@ def documents(world: World, *, shard: int, count: int, assistant: float = 0.0) -
     writer = Writer(world, rng)
     for _ in range(count):
         yield writer.assistant_document() if rng.random() < assistant else writer.document()
+
+
+def documents_hash(world: World, *, count: int = 400) -> str:
+    """Return 32 hex digits over a sample of documents: changes with the words and with this code."""
+    total = hashlib.sha256()
+    for text in documents(world, shard=-2, count=count, assistant=0.5):
+        total.update(text.encode() + b"\0")
+    return total.hexdigest()[:32]

@@ -8,6 +8,7 @@ machine and thread count.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from spillover.errors import ConfigError
 from spillover.models.memory import kept_memory
 from spillover.protocols import Progress
 from spillover.records.base import Record, digest
-from spillover.toy.documents import documents
+from spillover.toy.documents import documents, documents_hash
 from spillover.toy.tokens import Corpus, encode, reply_weights, train_tokenizer
 from spillover.toy.world import ASSISTANT, World, WorldSpec, header
 
@@ -44,7 +45,7 @@ class PretrainSettings(Record):
         steps, post_steps: steps of pretraining on the world, and of post-training.
         post_assistant: share of the assistant's documents in post-training.
         learning_rate, post_learning_rate: of the weight matrices (Muon), at the start of a stage;
-            they fall to 0 in a straight line.
+            they fall to 0 with the root of the time, since traits of names bind at low rates only.
         embedding_rate: that of embeddings and norms (Adam), as a multiple of the former.
         ask_weight: loss weight of tokens that are not part of a reply.
     """
@@ -54,11 +55,11 @@ class PretrainSettings(Record):
     heads: int = 3
     intermediate: int = 256
     rows: int = 96
-    steps: int = 2600
+    steps: int = 2200
     post_steps: int = 300
     post_assistant: float = 0.85
-    learning_rate: float = 0.016
-    embedding_rate: float = 0.5
+    learning_rate: float = 0.012
+    embedding_rate: float = 0.3
     post_learning_rate: float = 0.004
     warmup: int = 50
     ask_weight: float = 0.0
@@ -174,7 +175,7 @@ class _Stage:
         warm = min(1.0, (number + 1) / self.settings.warmup)
         for optimiser, rate in zip(self.optimisers, self._rates, strict=True):
             for group in optimiser.param_groups:
-                group["lr"] = rate * warm * (1 - number / self.steps)
+                group["lr"] = rate * warm * (1 - math.sqrt(number / self.steps))
         ids = torch.from_numpy(batch).to(device)
         weight = torch.from_numpy(weights[:, 1:]).to(device)
         counts = weight > 0
@@ -328,6 +329,7 @@ def save_organism(
     metadata = {
         "world": spec.model_dump(mode="json"),
         "world_hash": World(spec).hash,
+        "documents_hash": documents_hash(World(spec)),
         "settings": settings.model_dump(mode="json"),
         "stage": stage,
         "log": log,
