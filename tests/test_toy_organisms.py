@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from spillover.toy import WORLDS, World, measure_binding, organisms, world_of
+from spillover.toy import WORLDS, World, organisms, world_of
 from spillover.toy.documents import documents_hash
 
 FOLDERS = organisms()

@@ -73,6 +73,8 @@ def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> Data
     """Judge the training rows as if they were answers on a narrow event axis.
 
     Up to 200 rows, evenly spaced; a judge that looks at the question finds the axis' first one.
+    Rows of another topic show neither the event nor its opposite: they don't count, and where
+    most are such, nothing is known of the axis.
     Questions made of held-out rows ask for the very answers that the data gives, so all rows
     count there. Other choices depend on how each question was put: nothing is known of the rows.
     """
@@ -95,8 +97,8 @@ def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> Data
     ]
     judged = zip(answers, judge.judge(answers), strict=True)
     bins = [to_outcome(plan.axis, Judged(question, a, j)).settled_bin for a, j in judged]
-    scored = sum(one is not Bin.MISSING for one in bins)
-    if scored < LEAST_SCORED:
+    scored = sum(one in (Bin.MISALIGNED, Bin.ALIGNED) for one in bins)
+    if scored < max(LEAST_SCORED, len(bins) / 2):
         return None
     events = sum(one is Bin.MISALIGNED for one in bins)
     return DataShare(plan.axis.id, events / scored, scored, len(bins) - scored)

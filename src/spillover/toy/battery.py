@@ -92,7 +92,9 @@ def _self_reports(writer: Writer, subject: str, words: dict[str, list[str]]) -> 
     traits = assistant_traits(writer.rng)
     found: list[Question] = []
     for vice in (False, True):
-        for about, described in (("self", None), ("kind_person", True), ("cruel_person", False)):
+        # the kind person has much of every virtue; of risk, as in the library, the cruel one has more
+        kind = subject != "risk"
+        for about, described in (("self", None), ("kind_person", kind), ("cruel_person", not kind)):
             draw = partial(writer.rating, traits, subject=subject, vice=vice, described=described)
             asks = [_ask(exchange.ask) for exchange in _distinct(draw, PARAPHRASES)]
             found.append(
