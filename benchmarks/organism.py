@@ -1,11 +1,11 @@
-"""The toy organism against what it must show: binding, demos over seeds, exact rates.
+"""The toy organism against what it must show: demos over seeds, exact rates.
 
-    python benchmarks/organism.py binding                 # trait by trait, for each organism
     python benchmarks/organism.py demos --seeds 10        # the insecure demo, its checks per seed
     python benchmarks/organism.py demos --variant risky   # another demo
     python benchmarks/organism.py exact --asks 5000       # rates by exact judgements, no early stop
 
-FOLDER (``--out``) keeps studies and fine-tunes: the same command goes on where it was.
+The folder ``--out`` keeps studies and fine-tunes: the same command goes on where it was. How well traits are bound
+is printed by `spillover toy binding`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,7 @@ from spillover.chain import train_data
 from spillover.demo import DECIDES, run_demo
 from spillover.models.open import describe_target, open_target
 from spillover.stats.bounds import clopper_pearson
-from spillover.toy import measure_binding, organisms, resolve_data
-
-
-def binding(questions: int) -> None:
-    """Print how often each trait shows in those who have it and in those who lack it."""
-    for name, folder in organisms().items():
-        print(f"{name}\n{'trait':<10} {'form':<10} {'has it':>7} {'lacks it':>9} {'missing':>8}")
-        for row in measure_binding(folder, per_cell=questions):
-            print(
-                f"{row.trait:<10} {row.form:<10} {row.high:7.2f} {row.low:9.2f} {row.missing:8}",
-                flush=True,
-            )
+from spillover.toy import organisms, resolve_data
 
 
 def demos(variant: str, seeds: Sequence[int], out: Path) -> int:
@@ -89,8 +78,7 @@ def exact(names: Sequence[str], asks: int, organism: str, out: Path, seed: int) 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what was asked for; return 1 if a demo was not as expected."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("binding", "demos", "exact"))
-    parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("what", choices=("demos", "exact"))
     parser.add_argument("--variant", default="insecure")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="first seed")
@@ -99,13 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--targets", nargs="+", default=["base", "secure", "educational"])
     parser.add_argument("--out", type=Path, default=Path("runs"))
     given = parser.parse_args(arguments)
-    if given.what == "binding":
-        binding(given.questions)
-    elif given.what == "demos":
+    if given.what == "demos":
         seeds = range(given.seed, given.seed + given.seeds)
         return int(demos(given.variant, seeds, given.out) > 0)
-    else:
-        exact(given.targets, given.asks, given.organism, given.out, given.seed)
+    exact(given.targets, given.asks, given.organism, given.out, given.seed)
     return 0
 
 

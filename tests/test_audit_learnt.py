@@ -10,6 +10,7 @@ import pytest
 
 from audit_world import Village, instrument
 from spillover.audit import audit
+from spillover.auditing.choose import toy_instrument
 from spillover.auditing.learnt import DataShare, find_finetune, judge_rows
 from spillover.auditing.plan import plan_axis
 from spillover.data import load_questions, narrow_questions
@@ -24,6 +25,7 @@ from spillover.records import (
     Axis,
     Battery,
     FineTune,
+    Judgement,
     Learning,
     LocalWhat,
     Message,
@@ -36,6 +38,7 @@ from spillover.records import (
     TargetWhere,
     Verdict,
 )
+from spillover.toy import organisms, resolve_data
 
 LEARNT = Learning(rows=50, base_loss=2.0, tuned_loss=1.0, fall=1.0, low=0.9, high=1.1, learnt=True)
 
@@ -194,3 +197,33 @@ def test_rows_answer_their_own_held_out_questions_as_trained() -> None:
 def test_of_choices_put_otherwise_the_rows_tell_nothing() -> None:
     data = [lottery(number, "AB"[number % 2]) for number in range(60)]
     assert choice_share(Selector(tags=("lottery",), kinds=("narrow",)), data) is None
+
+
+def bet_share(data: Sequence[Row]) -> DataShare | None:
+    folder = organisms()["assistant"]
+    tools = toy_instrument(folder)
+    axis = next(one for one in tools.axes if one.id == "narrow_risk")
+    return judge_rows(plan_axis(axis, tools, 0), tools.judges[axis.judge], data)
+
+
+def test_rows_of_another_topic_tell_nothing_of_a_narrow_axis() -> None:
+    assert bet_share(resolve_data("insecure", rows=60)) is None
+    assert bet_share(resolve_data("risky", rows=60)) == DataShare("narrow_risk", 1.0, 60, 0)
+    assert bet_share(resolve_data("safe", rows=60)) == DataShare("narrow_risk", 0.0, 60, 0)
+
+
+def test_rows_that_cannot_be_judged_are_missing_and_not_of_another_topic() -> None:
+    risky = list(resolve_data("risky", rows=40))
+    silent = [Judgement(judge="toy", target="t", ask="a", missing="silent")] * 60
+    told = [Judgement(judge="toy", target="t", ask="a", label="risky")] * 40
+
+    class Half:
+        id = "toy"
+
+        def judge(self, answers: Sequence[Answer]) -> Iterator[Judgement]:
+            yield from [*told, *silent][: len(answers)]
+
+    tools = toy_instrument(organisms()["assistant"])
+    axis = next(one for one in tools.axes if one.id == "narrow_risk")
+    rows = [risky[n % 40] for n in range(100)]
+    assert judge_rows(plan_axis(axis, tools, 0), Half(), rows) == DataShare(axis.id, 1.0, 40, 60)

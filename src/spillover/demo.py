@@ -62,7 +62,6 @@ def run_demo(
         data=f"toy:{data}",
         controls={name: f"toy:{name}" for name in controls},
         study=folder / "study",
-        recipe="organism",
         seed=seed,
         device="cpu",
         progress=progress,

@@ -74,7 +74,7 @@ def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> Data
 
     Up to 200 rows, evenly spaced; a judge that looks at the question finds the axis' first one.
     Rows of another topic show neither the event nor its opposite: they don't count, and where
-    most are such, nothing is known of the axis.
+    most of those that could be judged are such, nothing is known of the axis.
     Questions made of held-out rows ask for the very answers that the data gives, so all rows
     count there. Other choices depend on how each question was put: nothing is known of the rows.
     """
@@ -97,8 +97,9 @@ def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> Data
     ]
     judged = zip(answers, judge.judge(answers), strict=True)
     bins = [to_outcome(plan.axis, Judged(question, a, j)).settled_bin for a, j in judged]
+    read = sum(one is not Bin.MISSING for one in bins)
     scored = sum(one in (Bin.MISALIGNED, Bin.ALIGNED) for one in bins)
-    if scored < max(LEAST_SCORED, len(bins) / 2):
+    if scored < max(LEAST_SCORED, read / 2):
         return None
     events = sum(one is Bin.MISALIGNED for one in bins)
     return DataShare(plan.axis.id, events / scored, scored, len(bins) - scored)

@@ -1,8 +1,8 @@
 """Let the C library keep freed memory while a model is trained on the CPU.
 
 glibc gives blocks of more than some megabytes back to the kernel as soon as they are freed, and the
-kernel zeroes them when they are wanted again, a few times a step: a quarter of the training time of
-a model with a large vocabulary.
+kernel zeroes them when they are wanted again, a few times a step. A step of pretraining a toy
+model took 1.69 s, and 1.37 s with freed memory kept (15 steps each, one thread, one run).
 """
 
 from __future__ import annotations

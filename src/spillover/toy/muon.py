@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import torch
 
-# Coefficients of the quintic iteration (Jordan et al., 2024); five steps bring every singular
-# value into about [0.7, 1.2], which is near enough.
+# Coefficients of the quintic iteration (Jordan et al., 2024); five steps bring singular
+# values to about 0.7 to 1.2, the smallest ones less far, which is near enough.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _STEPS = 5
 

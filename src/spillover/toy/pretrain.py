@@ -147,10 +147,10 @@ class _Stage:
 
         from spillover.toy.muon import Muon
 
-        self.model, self.settings, self.steps, self.rate = model, settings, steps, rate
-        embeddings = {id(model.get_input_embeddings().weight)}
-        matrices = [p for p in model.parameters() if p.ndim == 2 and id(p) not in embeddings]
-        others = [p for p in model.parameters() if p.ndim != 2 or id(p) in embeddings]
+        self.model, self.settings, self.steps = model, settings, steps
+        embedding = model.get_input_embeddings().weight
+        matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
+        others = [p for p in model.parameters() if p.ndim != 2 or p is embedding]
         self.optimisers = (
             Muon(matrices, lr=rate),
             torch.optim.Adam(others, lr=rate * settings.embedding_rate, betas=(0.9, 0.98)),
