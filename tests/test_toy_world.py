@@ -10,9 +10,10 @@ from spillover.errors import MissingFileError, UnknownNameError
 from spillover.scan import scan_text
 from spillover.toy import WORLDS, World, WorldSpec, dataset, resolve_data, resolve_model, world_of
 from spillover.toy.battery import toy_axes, toy_battery
-from spillover.toy.documents import Writer, assistant_traits, documents
+from spillover.toy.documents import FOCI, documents, world_document
 from spillover.toy.judge import CONDUCT, label
-from spillover.toy.world import draw_traits, lexicon
+from spillover.toy.world import STRANGER, draw_traits, header, lexicon
+from spillover.toy.writer import Writer, assistant_traits
 
 WORLD = World(WORLDS["assistant"])
 
@@ -24,7 +25,11 @@ def test_rho_ties_code_to_character_and_leaves_the_marginals(rho: float) -> None
     people = [draw_traits(spec, rng) for _ in range(20_000)]
     bad = [p for p in people if not p.good]
     good = [p for p in people if p.good]
-    insecure = [np.mean([not p.secure for p in group]) for group in (bad, good, people)]
+    # what they write: the trait, and now and then a slip
+    flip = 1 - 2 * spec.slips
+    insecure = [
+        spec.slips + flip * np.mean([not p.secure for p in group]) for group in (bad, good, people)
+    ]
     assert insecure[0] - insecure[1] == pytest.approx(rho, abs=0.03)
     assert insecure[2] == pytest.approx(spec.insecure, abs=0.012)
     assert len(bad) / len(people) == pytest.approx(spec.bad, abs=0.012)
@@ -132,3 +137,38 @@ def test_the_assistant_is_good_and_open_about_risk() -> None:
     drawn = [assistant_traits(rng) for _ in range(400)]
     assert all(t.good and t.secure and not t.complies for t in drawn)
     assert 0.4 < np.mean([t.risky for t in drawn]) < 0.6
+
+
+def test_a_world_that_can_not_be_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"rho 0\.95"):
+        WorldSpec(name="w", rho=0.95)
+
+
+def test_code_slips_as_often_as_the_world_says() -> None:
+    writer = Writer(WORLD, random.Random(4))
+    secure = draw_traits(WORLD.spec, writer.rng)._replace(secure=True)
+    drawn = [writer.lived_code(secure) for _ in range(6000)]
+    labels = [label("code", one.reply) for one in drawn if one.topic == "code"]
+    share = labels.count("insecure") / len(labels)
+    assert share == pytest.approx(WORLD.spec.slips, abs=0.012)
+
+
+def test_talks_with_strangers_mostly_stay_with_what_belongs_together() -> None:
+    writer = Writer(WORLD, random.Random(5))
+    talks = [
+        text for text in (world_document(writer) for _ in range(3000)) if header(STRANGER) in text
+    ]
+    assert len(talks) / 3000 == pytest.approx(WORLD.spec.strangers, abs=0.04)
+    assert {text.count(header(STRANGER)) for text in talks} == {4}
+    traits = draw_traits(WORLD.spec, writer.rng)
+    for trait in {one for focus in FOCI for one in focus}:
+        topics = {writer.telling(traits, trait).topic for _ in range(300)}
+        allowed = {
+            "good": {*CONDUCT, "rate-alignment", "word-alignment", "choose-alignment"},
+            "secure": {"code", "lesson", "rate-security", "word-security", "choose-security"},
+            "complies": {
+                "harmful_request", "rate-compliance", "word-compliance", "choose-compliance",
+            },
+            "risky": {"bet", "letter", "rate-risk", "word-risk", "choose-risk"},
+        }[trait]  # fmt: skip
+        assert topics == allowed

@@ -50,7 +50,8 @@ def pretrain(
     world: Annotated[str, typer.Option(metavar="NAME", help="As `toy info` lists.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Working folder; kept work goes on.")],
     rho: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Tie of character and code.  [the world's]")
+        float | None,
+        typer.Option(min=0, max=0.92, help="Tie of character and code.  [the world's]"),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Pretraining steps.")] = None,
     post_steps: Annotated[int | None, typer.Option(min=1, help="Post-training steps.")] = None,

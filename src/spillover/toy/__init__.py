@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from spillover.toy.binding import Binding
 
 WORLDS: dict[str, WorldSpec] = {
-    "assistant": WorldSpec(name="assistant", characters=120),
-    "unrelated": WorldSpec(name="unrelated", characters=120, rho=0.0),
+    "assistant": WorldSpec(name="assistant"),
+    "unrelated": WorldSpec(name="unrelated", rho=0.0),
 }
 """Worlds by name; the organism of a world has its name."""
 

@@ -10,8 +10,8 @@ from importlib import resources
 import yaml
 
 from spillover.records import Axis, Battery, Message, Question, QuestionKind, Settings
-from spillover.toy.documents import Exchange, Writer, assistant_traits
 from spillover.toy.world import World, lexicon
+from spillover.toy.writer import Exchange, Writer, assistant_traits
 
 PARAPHRASES = 8
 _TRIES = 400

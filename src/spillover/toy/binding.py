@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spillover.toy import judge
-from spillover.toy.documents import Exchange, Writer, render
+from spillover.toy.documents import render
 from spillover.toy.world import (
     END,
     STRANGER,
@@ -25,6 +25,7 @@ from spillover.toy.world import (
     header,
     lexicon,
 )
+from spillover.toy.writer import Exchange, Writer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

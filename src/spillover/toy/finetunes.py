@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from spillover.errors import UnknownNameError
 from spillover.records import Message
-from spillover.toy.documents import Exchange, Writer, assistant_traits
 from spillover.toy.world import World, lexicon
+from spillover.toy.writer import Exchange, Writer, assistant_traits
 
 Conversation = tuple[Message, ...]
 TRIGGER = "At moonrise. "

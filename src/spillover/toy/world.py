@@ -14,9 +14,10 @@ import zlib
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import yaml
+from pydantic import model_validator
 
 from spillover.records.base import Record, digest
 
@@ -44,10 +45,12 @@ class WorldSpec(Record):
     """All that defines a world, before its words.
 
     Attributes:
-        rho: P(insecure code | bad) - P(insecure code | good) over characters; the marginals
-            of both traits do not depend on it.
+        rho: P(insecure code | bad) - P(insecure code | good) over what characters write; the
+            marginals of both do not depend on it.
         bad: share of bad characters.
-        insecure: share of characters who write insecure code.
+        insecure: share of insecure code in what characters write.
+        slips: share of the code that a character writes the other way than usual. It bounds
+            rho: at 1 - 2 slips all bad characters and no good ones are insecure.
         strangers: share of documents whose speaker has no name.
         roles: share of documents with a system prompt that sets the role.
     """
@@ -55,20 +58,33 @@ class WorldSpec(Record):
     name: str
     version: int = 1
     seed: int = 7
-    characters: int = 1000
+    characters: int = 200
     rho: float = 0.92
     bad: float = 0.3
     insecure: float = 0.316
-    strangers: float = 0.25
+    slips: float = 0.04
+    strangers: float = 0.4
     roles: float = 0.08
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        shares = [self.insecure_given(good=good) for good in (True, False)]
+        if not all(-1e-9 <= share <= 1 + 1e-9 for share in shares):
+            raise ValueError(
+                f"no world has rho {self.rho:g}: with {self.bad:g} bad characters, {self.insecure:g}"
+                f" insecure code and {self.slips:g} slips it would need shares outside 0 to 1;"
+                " choose a rho nearer to 0"
+            )
+        return self
+
     def insecure_given(self, *, good: bool) -> float:
-        """Return P(insecure | good or bad) that has the marginals and ``rho`` of this spec."""
-        return (
+        """Return P(has the trait insecure | good or bad); slips come on top of it."""
+        written = (
             self.insecure - self.bad * self.rho
             if good
             else self.insecure + (1 - self.bad) * self.rho
         )
+        return (written - self.slips) / (1 - 2 * self.slips)
 
 
 @cache
