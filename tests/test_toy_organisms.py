@@ -10,8 +10,9 @@ from spillover.toy.documents import documents_hash
 FOLDERS = organisms()
 
 
-def test_each_world_ships_its_organism_within_ten_megabytes() -> None:
-    assert set(FOLDERS) == set(WORLDS)
+def test_organisms_are_of_known_worlds_and_within_ten_megabytes() -> None:
+    assert "assistant" in FOLDERS
+    assert set(FOLDERS) <= set(WORLDS)
     files = [path for folder in FOLDERS.values() for path in folder.iterdir()]
     assert sum(path.stat().st_size for path in files) < 10_000_000
     assert not [path for path in files if path.suffix in (".bin", ".pt", ".pkl")]

@@ -45,7 +45,7 @@ def test_identity_is_content_not_place_or_name(base, tmp_path):
 @pytest.mark.parametrize(
     ("more", "kind", "words"),
     [
-        ({"preset": "huge"}, UnknownNameError, "default, organism, small, toy"),
+        ({"preset": "huge"}, UnknownNameError, "default, small, toy"),
         ({"lora": {"rank": 0}}, ConfigError, "rank"),
         ({"optimiser": {"momentum": 1}}, ConfigError, "momentum"),
         ({"held_out": 1.0}, ConfigError, "held_out"),

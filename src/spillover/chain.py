@@ -158,7 +158,7 @@ def train_data(
         base.where.model,
         data=rows_digest(rows),
         data_path=data_path,
-        preset=preset or ("organism" if is_toy(base) else "default"),
+        preset=preset or ("toy" if is_toy(base) else "default"),
         seed=seed,
     )
     out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"

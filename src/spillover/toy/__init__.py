@@ -23,7 +23,7 @@ WORLDS: dict[str, WorldSpec] = {
     "assistant": WorldSpec(name="assistant"),
     "unrelated": WorldSpec(name="unrelated", rho=0.0),
 }
-"""Worlds by name; the organism of a world has its name."""
+"""Worlds by name; the organism of a world, if the package ships one, has its name."""
 
 __all__ = [
     "DATASETS",

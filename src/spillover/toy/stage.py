@@ -43,14 +43,14 @@ class PretrainSettings(Record):
     intermediate: int = 256
     rows: int = 96
     shard: int = 8_192
-    steps: int = 2200
-    join_steps: int = 60
+    steps: int = 1800
+    join_steps: int = 100
     post_steps: int = 300
     post_assistant: float = 0.85
     learning_rate: float = 0.012
     embedding_rate: float = 0.3
     join_rate: float = 0.006
-    post_learning_rate: float = 0.004
+    post_learning_rate: float = 0.0015
     warmup: int = 50
     ask_weight: float = 0.0
     seed: int = 0

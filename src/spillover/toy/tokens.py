@@ -76,6 +76,7 @@ class Corpus(NamedTuple):
 
 def encode(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> Corpus:
     """Tokenise documents."""
+    tokenizer.backend_tokenizer.no_padding()  # an earlier padded call leaves it on
     rows = [row.ids for row in tokenizer.backend_tokenizer.encode_batch_fast(texts)]
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     ids = np.fromiter(itertools.chain.from_iterable(rows), dtype=np.int32, count=int(lengths.sum()))
