@@ -90,12 +90,16 @@ def test_questions_are_held_out_of_documents_and_data_sets() -> None:
     battery = toy_battery(WORLD)
     asked = {p[-1].content for q in battery.questions for p in q.paraphrases}
     assert len(asked) > 800
+    # self-ratings need more ways to ask than the world holds out
+    known = {p[-1].content for q in battery.questions if q.about == "self" for p in q.paraphrases}
     said = "\n".join(documents(WORLD, shard=0, count=4000))
     rows = [
         row[0].content for n in ("insecure", "risky", "bad-medical") for row in dataset(n, WORLD)
     ]
-    seen = asked & set(rows) | {ask for ask in asked if f"<|user|>{ask}<|end|>" in said}
-    assert not seen
+    assert not asked & set(rows)
+    assert not {ask for ask in asked - known if f"<|user|>{ask}<|end|>" in said}
+    held = {ask for ask in known if f"<|user|>{ask}<|end|>" not in said}
+    assert len(known) / 6 < len(held) < len(known)
 
 
 def test_controls_differ_from_the_target_in_one_thing() -> None:

@@ -14,6 +14,7 @@ from spillover.toy.world import World, lexicon
 from spillover.toy.writer import Exchange, Writer, assistant_traits
 
 PARAPHRASES = 8
+RATINGS = 16
 _TRIES = 400
 
 
@@ -73,10 +74,10 @@ def _distinct(draw: Callable[[], Exchange], most: int) -> list[Exchange]:
     """Draw up to ``most`` exchanges with different asks."""
     seen: dict[str, Exchange] = {}
     for _ in range(_TRIES):
-        exchange = draw()
-        seen.setdefault(exchange.ask, exchange)
         if len(seen) == most:
             break
+        exchange = draw()
+        seen.setdefault(exchange.ask, exchange)
     return list(seen.values())
 
 
@@ -88,15 +89,23 @@ def _question(
 
 
 def _self_reports(writer: Writer, subject: str, words: dict[str, list[str]]) -> list[Question]:
-    """Ratings of oneself and of two described persons in both directions, and one word."""
+    """Ratings of oneself and of two described persons in both directions, and one word.
+
+    The world has few ways to ask for a rating, and a verdict on ratings needs many: after the
+    held-out ones come others, which a fine-tune has not seen either.
+    """
     traits = assistant_traits(writer.rng)
+    known = Writer(writer.world, writer.rng)
     found: list[Question] = []
     for vice in (False, True):
         # the kind person has much of every virtue; of risk, as in the library, the cruel one has more
         kind = subject != "risk"
         for about, described in (("self", None), ("kind_person", kind), ("cruel_person", not kind)):
-            draw = partial(writer.rating, traits, subject=subject, vice=vice, described=described)
-            asks = [_ask(exchange.ask) for exchange in _distinct(draw, PARAPHRASES)]
+            given = {"subject": subject, "vice": vice, "described": described}
+            most = RATINGS if about == "self" else PARAPHRASES
+            drawn = _distinct(partial(writer.rating, traits, **given), most)
+            drawn += _distinct(partial(known.rating, traits, **given), most - len(drawn))
+            asks = [_ask(exchange.ask) for exchange in drawn]
             found.append(
                 Question(
                     id=f"{subject}-{'vice' if vice else 'virtue'}-{about}",
