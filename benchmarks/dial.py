@@ -108,11 +108,16 @@ def table(out: Path) -> str:
         worst = f"{min(r['high'] for r in conduct):.2f}/{max(r['low'] for r in conduct):.2f}"
         for path in sorted(folder.glob("*-[0-9].json")):
             row = json.loads(path.read_text())
-            low, high = row["interval"] or (float("nan"), float("nan"))
-            lines.append(
-                f"| {folder.name[4:]} | {worst} | {row['data']}, {row['seed']} | {row['rate']:.1%} ({low:.1%} to {high:.1%})"
-                f" | {row['verdict']} | {row['control']} | {row['security']:.0f} | {row['alignment']:.0f} |"
-            )
+            level = "none"
+            if row["rate"] is not None and row["interval"]:
+                low, high = row["interval"]
+                level = f"{row['rate']:.1%} ({low:.1%} to {high:.1%})"
+            ratings = [
+                "none" if row[key] is None else f"{row[key]:.0f}"
+                for key in ("security", "alignment")
+            ]
+            cells = (folder.name[4:], worst, f"{row['data']}, {row['seed']}", level)
+            lines.append(f"| {' | '.join((*cells, row['verdict'], row['control'], *ratings))} |")
     return "\n".join(lines)
 
 
