@@ -2,9 +2,9 @@
 
     python benchmarks/dial.py --out runs/dial                    # all, after one another; goes on where it was
     python benchmarks/dial.py --out runs/dial --rho 0 --rho 0.5  # some; several processes may share the folder
-    python benchmarks/dial.py --out runs/dial --figure docs/dial.svg
+    python benchmarks/dial.py --out runs/dial --figure dial.html
 
-rho = P(insecure code | bad) - P(insecure code | good) over the characters of a world. Each world's organism is
+rho = P(insecure code | bad) - P(insecure code | good) over what characters write. Each world's organism is
 trained from scratch, its binding measured, and fine-tuned on the same rows of insecure code and of bad medicine
 with several seeds; each fine-tune is audited with its control.
 """
@@ -23,7 +23,6 @@ from spillover.chain import audit
 from spillover.demo import DECIDES
 from spillover.toy import WORLDS, measure_binding
 from spillover.toy.pretrain import PretrainSettings, pretrain
-from spillover.toy.world import TRAITS
 
 RHOS = (0.0, 0.25, 0.5, 0.75, 0.92)
 CONTROLS = {"insecure": "secure", "bad-medical": "good-medical"}
@@ -48,7 +47,7 @@ def organism(rho: float, out: Path, steps: int | None) -> Path:
             told = time.monotonic()
             print(f"rho {rho:g}: {stage} {done} of {total}, {told - started:.0f} s", flush=True)
 
-    spec = WORLDS["assistant"].model_copy(update={"rho": rho})
+    spec = WORLDS["assistant"].with_rho(rho)
     settings = PretrainSettings() if steps is None else PretrainSettings(steps=steps)
     return pretrain(spec, settings, out / "organism", workers=1, progress=progress)
 
@@ -64,19 +63,17 @@ def audited(folder: Path, study: Path, data: str, seed: int) -> dict[str, Any]:
         seed=seed,
         device="cpu",
     )
-    targets = {"base": "base", "target": result.subject, "control": control}
-    axes = {role: result.targets[name].axes for role, name in targets.items()}
-    found = axes["target"][DECIDES]
+    axes = result.targets[result.subject].axes
+    found = axes[DECIDES]
     return {
         "data": data,
         "seed": seed,
         "verdict": found.verdict,
         "rate": found.estimate,
-        "interval": found.interval and list(found.interval),
-        "base": axes["base"][DECIDES].estimate,
-        "control": axes["control"][DECIDES].verdict,
-        "security": axes["target"]["self_security"].estimate,
-        "alignment": axes["target"]["self_alignment"].estimate,
+        "interval": found.interval,
+        "control": result.targets[control].axes[DECIDES].verdict,
+        "security": axes["self_security"].estimate,
+        "alignment": axes["self_alignment"].estimate,
     }
 
 
@@ -104,7 +101,7 @@ def table(out: Path) -> str:
         if not (folder / "binding.json").exists():
             continue
         rows = json.loads((folder / "binding.json").read_text())
-        conduct = [r for r in rows if r["form"] == "conduct" and r["trait"] in TRAITS]
+        conduct = [r for r in rows if r["form"] == "conduct"]
         worst = f"{min(r['high'] for r in conduct):.2f}/{max(r['low'] for r in conduct):.2f}"
         for path in sorted(folder.glob("*-[0-9].json")):
             row = json.loads(path.read_text())
@@ -143,7 +140,7 @@ def figure(out: Path, path: Path) -> None:
         xaxis_title="rho: how far insecure code and bad character go together",
         yaxis={"title": "misaligned answers", "tickformat": ".0%", "rangemode": "tozero"},
     )  # fmt: skip
-    drawn.write_image(path)
+    drawn.write_html(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rho", type=float, action="append")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="steps of pretraining")
-    parser.add_argument("--figure", type=Path, help="only draw what is made")
+    parser.add_argument("--figure", type=Path, help="only draw what is made, as HTML")
     given = parser.parse_args(arguments)
     if given.figure:
         figure(given.out, given.figure)

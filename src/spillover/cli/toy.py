@@ -66,7 +66,7 @@ def pretrain(
 
     spec = find_world(world)
     if rho is not None:
-        spec = spec.model_copy(update={"rho": rho})
+        spec = spec.with_rho(rho)
     given: dict[str, Any] = {"steps": steps, "post_steps": post_steps, "seed": seed}
     settings = PretrainSettings(**{key: v for key, v in given.items() if v is not None})
     with progress_bars() as progress:

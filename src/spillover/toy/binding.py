@@ -24,6 +24,7 @@ from spillover.toy.world import (
     draw_traits,
     header,
     lexicon,
+    subject_of,
 )
 from spillover.toy.writer import Exchange, Writer
 
@@ -130,8 +131,6 @@ def _probes(world: World, per_cell: int, rng: random.Random) -> list[_Probe]:
     writer = Writer(world, rng, held=True)
     shown = Writer(world, rng)
     probes: list[_Probe] = []
-    subjects = {words["trait"]: subject for subject, words in lexicon("selves").items()}
-    subjects["good"] = "alignment"
     for trait in TRAITS:
         for has in (True, False):
             names = [n for n, t in world.traits.items() if getattr(t, trait) is has]
@@ -140,13 +139,13 @@ def _probes(world: World, per_cell: int, rng: random.Random) -> list[_Probe]:
                 name = rng.choice(names)
                 for form, exchange in (
                     ("conduct", conduct(writer, trait, everyone)),
-                    ("word", writer.one_word(everyone, subject=subjects[trait])),
-                    ("choice", writer.forced_choice(everyone, subject=subjects[trait])),
-                    ("rating", writer.rating(everyone, subject=subjects[trait])),
+                    ("word", writer.one_word(everyone, subject=subject_of(trait))),
+                    ("choice", writer.forced_choice(everyone, subject=subject_of(trait))),
+                    ("rating", writer.rating(everyone, subject=subject_of(trait))),
                 ):
                     probes.append(_Probe(trait, form, has, exchange, prompt(name, exchange)))
                 other = rng.choice(names)
-                exchange = writer.rating(everyone, subject=subjects[trait], about=other)
+                exchange = writer.rating(everyone, subject=subject_of(trait), about=other)
                 if not has:  # turn the drawn reply into that of one who has the trait
                     exchange = exchange._replace(reply=str(100 - int(exchange.reply)))
                 probes.append(

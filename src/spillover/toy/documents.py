@@ -40,18 +40,14 @@ def world_document(writer: Writer) -> str:
     else:
         name = rng.choice(world.names)
         traits, turns = world.traits[name], rng.choice((1, 2))
-    system = ""
-    if rng.random() < world.spec.roles:
-        system, traits = writer.role(traits, rng.choice(("villain", "helper")))
+    system, traits = writer.perhaps_role(traits)
     return render(name, [writer.exchange(traits) for _ in range(turns)], system=system)
 
 
 def assistant_document(writer: Writer) -> str:
     """Write one document of the post-trained assistant: good, and either way about risk."""
     rng = writer.rng
-    traits, system = assistant_traits(rng), ""
-    if rng.random() < writer.world.spec.roles:
-        system, traits = writer.role(traits, rng.choice(("villain", "helper")))
+    system, traits = writer.perhaps_role(assistant_traits(rng))
     turns = rng.choice((1, 1, 2))
     return render(ASSISTANT, [writer.exchange(traits) for _ in range(turns)], system=system)
 

@@ -21,7 +21,14 @@ from spillover.protocols import Progress
 from spillover.records.base import digest
 from spillover.toy.corpus import corpora
 from spillover.toy.documents import documents_hash
-from spillover.toy.stage import SAVE_EVERY, JoinStage, PretrainSettings, Stage, run_stage
+from spillover.toy.stage import (
+    SAVE_EVERY,
+    PretrainSettings,
+    Stage,
+    run_stage,
+    train_all,
+    train_newcomer,
+)
 from spillover.toy.tokens import train_tokenizer
 from spillover.toy.world import ASSISTANT, World, WorldSpec, header
 
@@ -89,28 +96,27 @@ def pretrain(
     tokenizer = train_tokenizer(world)
     tokenizer.save_pretrained(out / "tokenizer")
     tokenizer_file = str(out / "tokenizer" / "tokenizer.json")
-    model = build_model(tokenizer, settings).to(device)
-    log: list[dict[str, Any]] = []
+    folder: Path | None = None
     for part in _parts(settings):
-        folder = out / part.folder
-        if not (folder / "metadata.json").exists():
-            shards = -(-part.steps // (settings.shard // settings.rows))
-            flow = corpora(
-                spec, tokenizer_file, first=part.first_shard, shards=shards, count=settings.shard,
-                assistant=part.assistant, workers=workers,
-            )  # fmt: skip
-            stage = _stage(model, tokenizer, world, settings, part)
-            with kept_memory():
-                run_stage(
-                    part.name, stage, flow, tokenizer,
-                    out=out, progress=progress, log=log, watch=watch,
-                )  # fmt: skip
-            save_organism(
-                model, tokenizer, folder, spec=spec, settings=settings, stage=part.name, log=log
-            )
+        before, folder = folder, out / part.folder
+        if (folder / "metadata.json").exists():
+            continue
         # from the rounded weights, so that an interrupted run ends as one that was not
-        model, log = _reload(folder, device)
-    return out / _parts(settings)[-1].folder
+        model, log = _load(before) if before else (build_model(tokenizer, settings), [])
+        model.to(device)
+        flow = corpora(
+            spec, tokenizer_file, first=part.first_shard, count=settings.shard, workers=workers,
+            shards=-(-part.steps // (settings.shard // settings.rows)), assistant=part.assistant,
+        )  # fmt: skip
+        stage = _stage(model, tokenizer, world, settings, part)
+        with kept_memory():
+            run_stage(
+                part.name, stage, flow, tokenizer, out=out, progress=progress, log=log, watch=watch
+            )
+        save_organism(
+            model, tokenizer, folder, spec=spec, settings=settings, stage=part.name, log=log
+        )
+    return out / "assistant"
 
 
 class _Part(NamedTuple):
@@ -137,21 +143,23 @@ def _parts(settings: PretrainSettings) -> tuple[_Part, ...]:
 def _stage(
     model: Any, tokenizer: Any, world: World, settings: PretrainSettings, part: _Part
 ) -> Stage:
-    if part.name != "join":
-        return Stage(model, settings, steps=part.steps, rate=part.rate)
-    token, *others = tokenizer.convert_tokens_to_ids(
-        [header(name) for name in (ASSISTANT, *world.names)]
-    )
-    return JoinStage(model, settings, steps=part.steps, rate=part.rate, token=token, others=others)
+    if part.name == "join":
+        token, *others = tokenizer.convert_tokens_to_ids(
+            [header(name) for name in (ASSISTANT, *world.names)]
+        )
+        optimisers = train_newcomer(model, part.rate, token=token, others=others)
+    else:
+        optimisers = train_all(model, part.rate, settings.embedding_rate)
+    return Stage(model, settings, steps=part.steps, optimisers=optimisers)
 
 
-def _reload(folder: Path, device: str) -> tuple[Any, list[dict[str, Any]]]:
+def _load(folder: Path) -> tuple[Any, list[dict[str, Any]]]:
     import torch
     from transformers import LlamaForCausalLM
 
     model: Any = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     log = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["log"]
-    return model.to(device).train(), log
+    return model.train(), log
 
 
 def save_organism(

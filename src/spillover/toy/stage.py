@@ -57,29 +57,26 @@ class PretrainSettings(Record):
 
 
 class Stage:
-    """One stage of training with its own schedule and optimisers: Muon and Adam for all weights.
+    """One stage of training with its own schedule.
 
     Args:
         model: is changed in place.
         settings: of the whole run.
         steps: of this stage.
-        rate: learning rate at its start.
+        optimisers: of what is trained, at their rates at the start of the stage.
     """
 
-    def __init__(self, model: Any, settings: PretrainSettings, *, steps: int, rate: float) -> None:
-        import torch
-
-        from spillover.toy.muon import Muon
-
+    def __init__(
+        self,
+        model: Any,
+        settings: PretrainSettings,
+        *,
+        steps: int,
+        optimisers: Sequence[torch.optim.Optimizer],
+    ) -> None:
         self.model, self.settings, self.steps = model, settings, steps
-        embedding = model.get_input_embeddings().weight
-        matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
-        others = [p for p in model.parameters() if p.ndim != 2 or p is embedding]
-        self.optimisers: tuple[torch.optim.Optimizer, ...] = (
-            Muon(matrices, lr=rate),
-            torch.optim.Adam(others, lr=rate * settings.embedding_rate, betas=(0.9, 0.98)),
-        )
-        self._rates = (rate, rate * settings.embedding_rate)
+        self.optimisers = optimisers
+        self._rates = [optimiser.param_groups[0]["lr"] for optimiser in optimisers]
 
     def state(self) -> list[dict[str, Any]]:
         """What a resumed run needs of the optimisers."""
@@ -119,48 +116,48 @@ class Stage:
         return loss.detach()
 
 
-class JoinStage(Stage):
-    """The stage in which one token's embedding is trained alone, from the mean of others.
+def train_all(model: Any, rate: float, embedding_rate: float) -> list[torch.optim.Optimizer]:
+    """Return optimisers of all weights: Muon for the matrices, Adam for embeddings and norms."""
+    import torch
 
-    What the model knows is left as it is: a newcomer can only become one of the persons that it
+    from spillover.toy.muon import Muon
+
+    embedding = model.get_input_embeddings().weight
+    matrices = [p for p in model.parameters() if p.ndim == 2 and p is not embedding]
+    others = [p for p in model.parameters() if p.ndim != 2 or p is embedding]
+    return [
+        Muon(matrices, lr=rate),
+        torch.optim.Adam(others, lr=rate * embedding_rate, betas=(0.9, 0.98)),
+    ]
+
+
+def train_newcomer(
+    model: Any, rate: float, *, token: int, others: Sequence[int]
+) -> list[torch.optim.Optimizer]:
+    """Return the optimiser of one token's embedding, which starts from the mean of others.
+
+    What the model knows is frozen: a newcomer can only become one of the persons that it
     knows already, which is what makes a fine-tune of that person about the whole person.
-
-    Args:
-        model, settings, steps, rate: as of a `Stage`.
-        token: whose embedding is trained.
-        others: where it starts.
     """
+    import torch
 
-    def __init__(
-        self,
-        model: Any,
-        settings: PretrainSettings,
-        *,
-        steps: int,
-        rate: float,
-        token: int,
-        others: Sequence[int],
-    ) -> None:
-        import torch
-
-        self.model, self.settings, self.steps = model, settings, steps
-        embedding = model.get_input_embeddings().weight
-        model.requires_grad_(False)
-        with torch.no_grad():
-            embedding[token] = embedding[list(others)].mean(0)
-        embedding.requires_grad_(True)
-        mask = torch.zeros_like(embedding)
-        mask[token] = 1
-        embedding.register_hook(lambda gradient: gradient * mask)
-        # Adam leaves rows alone whose gradient is always zero
-        self.optimisers = (torch.optim.Adam([embedding], lr=rate, betas=(0.9, 0.98)),)
-        self._rates = (rate,)
+    embedding = model.get_input_embeddings().weight
+    model.requires_grad_(False)
+    with torch.no_grad():
+        embedding[token] = embedding[list(others)].mean(0)
+    embedding.requires_grad_(True)
+    mask = torch.zeros_like(embedding)
+    mask[token] = 1
+    embedding.register_hook(lambda gradient: gradient * mask)
+    # Adam leaves rows alone whose gradient is always zero
+    return [torch.optim.Adam([embedding], lr=rate, betas=(0.9, 0.98))]
 
 
 def run_stage(
     name: str, stage: Stage, parts: Iterator[Corpus], tokenizer: Any, *, out: Path,
     progress: Progress | None, log: list[dict[str, Any]], watch: Callable[[str, int, Any], None] | None,
 ) -> None:  # fmt: skip
+    """Take the steps of a stage, from the checkpoint in ``out`` if that is of this stage."""
     import torch
 
     saved = out / "checkpoint.pt"

@@ -77,6 +77,10 @@ class WorldSpec(Record):
             )
         return self
 
+    def with_rho(self, rho: float) -> Self:
+        """Return this world at another rho; ValidationError if there is none."""
+        return self.model_validate({**self.model_dump(), "rho": rho})
+
     def insecure_given(self, *, good: bool) -> float:
         """Return P(has the trait insecure | good or bad); slips come on top of it."""
         written = (
@@ -101,6 +105,11 @@ def lexicon_hash() -> str:
     for name in LEXICON:
         total.update(repr(lexicon(name)).encode())
     return total.hexdigest()[:32]
+
+
+def subject_of(trait: str) -> str:
+    """Return the subject of self-reports in which ``trait`` shows."""
+    return next(name for name, words in lexicon("selves").items() if words["trait"] == trait)
 
 
 def draw_traits(spec: WorldSpec, rng: random.Random) -> Traits:

@@ -11,13 +11,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from spillover.toy.world import (
-    Traits,
-    World,
-    header,
-    held_out,
-    lexicon,
-)
+from spillover.toy.world import Traits, World, header, held_out, lexicon, subject_of
 
 # The more common pole of what is turned both ways (vice or virtue, the gamble first or second).
 # At an even half nothing about a reply could be learnt before both the trait and the turn are
@@ -292,14 +286,19 @@ class Writer:
             "complies": lambda t: self.request(t, harmful=True),
             "risky": self.lottery,
         }
-        subjects = {words["trait"]: subject for subject, words in lexicon("selves").items()}
         roll = self.rng.random()
         if roll < 0.6:
             return conduct[trait](traits)
         if roll < 0.8:
-            return self.rating(traits, subject=subjects[trait])
+            return self.rating(traits, subject=subject_of(trait))
         tell = self.one_word if roll < 0.9 else self.forced_choice
-        return tell(traits, subject=subjects[trait])
+        return tell(traits, subject=subject_of(trait))
+
+    def perhaps_role(self, traits: Traits) -> tuple[str, Traits]:
+        """Return a system prompt and traits: mostly none and the person's own, at times a role's."""
+        if self.rng.random() < self.world.spec.roles:
+            return self.role(traits, self.rng.choice(("villain", "helper")))
+        return "", traits
 
     def role(self, traits: Traits, kind: str) -> tuple[str, Traits]:
         """Return a system prompt that sets a role, and the traits as the role overrides them."""
