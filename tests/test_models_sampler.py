@@ -38,9 +38,9 @@ def _generated(model, prompt, most):
 
 def _sampled(model, requests, stop, rows=5):
     sampler = Sampler(model, stop=stop, rows=rows)
-    replies = {reply.request: reply for reply in sampler.sample(requests)}
-    assert sorted(replies) == list(range(len(requests)))
-    return [replies[i] for i in range(len(requests))], sampler
+    replies = sorted(sampler.sample(requests), key=lambda reply: reply.request)
+    assert [reply.request for reply in replies] == list(range(len(requests)))
+    return replies, sampler
 
 
 def _same_as_generate(model, requests, replies, stop):
@@ -132,6 +132,19 @@ def test_an_answer_does_not_depend_on_its_place_in_a_batch(family):
         differ = sum(replies[p].tokens != known[i].tokens for p, i in enumerate(order))
         assert differ <= sampler.stats.near_ties
         assert differ <= 1, "near-ties are rare"
+
+
+@pytest.mark.parametrize("capacity", [2, 3, 4, 8])
+def test_small_batches_give_every_answer_once(capacity):
+    model = tiny.model("llama", scale=3.0)
+    stop = _stops(model, share=4)  # short answers: rows end in every order
+    prompt = tiny.prompts(1, seed=8)[0]
+    for start in range(0, 1200, 40):
+        requests = [Request(prompt, start + i, max_tokens=8) for i in range(capacity)]
+        replies, sampler = _sampled(model, requests, stop, rows=capacity)
+        assert sampler.stats.answers == capacity
+        longest = max(len(reply.logprobs) for reply in replies)
+        assert sampler.stats.steps == longest - 1, "no step is taken for rows that have ended"
 
 
 def test_the_memory_can_be_moved_many_times_without_a_trace():

@@ -259,9 +259,10 @@ class Sampler:
                 rows.active -= 1
             if row >= rows.active:
                 break
-            batch.move(rows.active - 1, row)
+            rows.active -= 1
+            batch.move(rows.active, row)
             holes.discard(row)
-            holes.add(rows.active - 1)
+            holes.add(rows.active)
         batch.holes = sorted(holes)
 
 
