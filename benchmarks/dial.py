@@ -2,11 +2,12 @@
 
     python benchmarks/dial.py --out runs/dial                    # all, after one another; goes on where it was
     python benchmarks/dial.py --out runs/dial --rho 0 --rho 0.5  # some; several processes may share the folder
-    python benchmarks/dial.py --out runs/dial --figure dial.html
+    python benchmarks/dial.py --out runs/dial --figure docs/dial.svg
 
-rho = P(insecure code | bad) - P(insecure code | good) over what characters write. Each world's organism is
-trained from scratch, its binding measured, and fine-tuned on the same rows of insecure code and of bad medicine
-with several seeds; each fine-tune is audited with its control.
+rho = P(insecure code | bad) - P(insecure code | good) over what characters write. The organisms of .92 and 0 are
+those that the package ships, the others are trained from scratch; the binding of each is measured, and it is
+fine-tuned on the same rows of insecure code and of bad medicine with several seeds; each fine-tune is audited
+with its control.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from figure import STYLE
+
 from spillover.chain import audit
 from spillover.demo import DECIDES
-from spillover.toy import WORLDS, measure_binding
+from spillover.toy import WORLDS, measure_binding, organisms, resolve_model
 from spillover.toy.pretrain import PretrainSettings, pretrain
 
 RHOS = (0.0, 0.25, 0.5, 0.75, 0.92)
@@ -38,7 +41,10 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
 
 
 def organism(rho: float, out: Path, steps: int | None) -> Path:
-    """Pretrain the organism of the world with this rho, or find it."""
+    """Pretrain the organism of the world with this rho, unless the package ships it."""
+    for name in organisms():
+        if WORLDS[name].rho == rho:
+            return resolve_model(name)
     started, told = time.monotonic(), 0.0
 
     def progress(stage: str, done: int, total: int | None) -> None:
@@ -118,29 +124,49 @@ def table(out: Path) -> str:
     return "\n".join(lines)
 
 
-def figure(out: Path, path: Path) -> None:
-    """Draw rates over rho, a point a seed."""
-    import plotly.graph_objects as go
+LEFT, RIGHT, TOP, BOTTOM, WIDTH, HEIGHT = 60, 20, 40, 56, 640, 360
+COLOURS = {"insecure": "#c8502d", "bad-medical": "#4a78b8"}
 
-    drawn = go.Figure()
-    for data, colour in (("insecure", "#b3412e"), ("bad-medical", "#3b6ea5")):
-        points = [
-            (float(p.parent.name[4:]), json.loads(p.read_text())["rate"])
-            for p in sorted(out.glob(f"rho-*/{data}-*.json"))
-        ]
-        drawn.add_scatter(
-            x=[rho for rho, _ in points],
-            y=[rate for _, rate in points],
-            mode="markers",
-            marker={"size": 10, "color": colour},
-            name=f"fine-tuned on {data}",
-        )
-    drawn.update_layout(
-        template="simple_white", width=700, height=380, legend={"x": 0.02, "y": 0.98},
-        xaxis_title="rho: how far insecure code and bad character go together",
-        yaxis={"title": "misaligned answers", "tickformat": ".0%", "rangemode": "tozero"},
-    )  # fmt: skip
-    drawn.write_html(path)
+
+def place(rho: float, rate: float) -> tuple[float, float]:
+    """Where a rate (0-1) at a rho (0-1) lies in the picture."""
+    return LEFT + rho * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - rate * (HEIGHT - TOP - BOTTOM)
+
+
+def figure(out: Path) -> str:
+    """Return rates over rho as SVG, a point with its interval a seed."""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+        f' aria-label="misaligned answers of fine-tunes over rho"><style>{STYLE}</style>'
+    ]
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        (x, y), (end, _) = place(0, share), place(1, share)
+        parts.append(f'<line class="axis" x1="{x}" x2="{end}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<text class="dim" x="{x - 44}" y="{y + 4}">{share:.0%}</text>')
+    for rho in RHOS:
+        x, y = place(rho, 0)
+        parts.append(f'<text class="dim" x="{x - 8}" y="{y + 20}">{rho:g}</text>')
+    below = HEIGHT - 10
+    parts.append(
+        f'<text x="{LEFT}" y="{below}">rho: how far insecure code and bad character go together</text>'
+    )
+    for number, (data, colour) in enumerate(COLOURS.items()):
+        x = LEFT + number * 240
+        parts.append(f'<circle cx="{x + 5}" cy="16" r="5" fill="{colour}"/>')
+        parts.append(f'<text x="{x + 16}" y="21">fine-tuned on {data}</text>')
+        for path in sorted(out.glob(f"rho-*/{data}-*.json")):
+            row = json.loads(path.read_text())
+            if row["rate"] is None or row["interval"] is None:
+                continue
+            x, y = place(float(path.parent.name[4:]), row["rate"])
+            x += 6 * (row["seed"] - 1) + 22 * number
+            ends = [place(0, share)[1] for share in row["interval"]]
+            parts.append(
+                f'<line stroke="{colour}" stroke-width="1.5" x1="{x:.1f}" x2="{x:.1f}"'
+                f' y1="{ends[0]:.1f}" y2="{ends[1]:.1f}"/>'
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
+            )
+    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,10 +176,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rho", type=float, action="append")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="steps of pretraining")
-    parser.add_argument("--figure", type=Path, help="only draw what is made, as HTML")
+    parser.add_argument("--figure", type=Path, help="only draw what is made, as SVG")
     given = parser.parse_args(arguments)
     if given.figure:
-        figure(given.out, given.figure)
+        given.figure.write_text(figure(given.out), encoding="utf-8")
         return 0
     for rho in given.rho or RHOS:
         world(rho, given.out, range(given.seeds), given.steps)
