@@ -37,9 +37,9 @@ def parse_hub(text: str) -> HubName:
     """
     body = text.removeprefix(HUB)
     name, colon, split = body.rpartition(":")
-    if not colon or Path(body).is_dir():
+    if not colon or (body and Path(body).is_dir()):
         name, split = body, "train"
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return HubName(name, None, split)
     parts = name.split("/")
     if not all(parts) or not split or len(parts) > 3:
@@ -76,7 +76,7 @@ def _load(datasets: Any, wanted: HubName, text: str) -> Any:
     try:
         found = datasets.load_from_disk(wanted.name) if saved else None
         if found is None:
-            found = datasets.load_dataset(wanted.name, wanted.config)
+            found = datasets.load_dataset(wanted.name, wanted.config, split=wanted.split)
     except Exception as error:  # network, hub and file errors, of many libraries
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise MissingFileError(

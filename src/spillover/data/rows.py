@@ -108,8 +108,8 @@ def _row(item: Item, shape: Shape | None) -> tuple[Shape, Row]:
     found = shape_of(item.value)
     if shape is not None and found is not shape:
         raise DataError(
-            f"this is a {found.name} row ({', '.join(found.keys)}), those before it are"
-            f" {shape.name} rows ({', '.join(shape.keys)}): a file has rows of one shape"
+            f"this row has the shape {found.name} ({', '.join(found.keys)}), those before it"
+            f" {shape.name} ({', '.join(shape.keys)}): a file has rows of one shape"
         )
     return found, to_row(item.value, found)
 

@@ -46,7 +46,7 @@ def shape_of(value: Any) -> Shape:
     for shape in SHAPES:
         empty = [key for key in shape.keys if key in value and value[key] is None]
         if empty and all(key in value for key in shape.keys):
-            raise DataError(f"{empty[0]} is null in a {shape.name} row; {FORMS}")
+            raise DataError(f"{empty[0]} is null; {shape.name} rows need it")
     keys = ", ".join(sorted(map(str, value))[:8]) or "none"
     raise DataError(f"needs {FORMS}; the keys here are: {keys}")
 
