@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ def hub_items(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raise MissingExtraError(
             f"{text} needs the library datasets: pip install 'spillover[local]'"
         ) from None
-    with _no_bars(datasets):
+    with _quiet(datasets):
         found = _load(datasets, wanted, text)
     batches = found.with_format("arrow").iter(batch_size=_BATCH)
     yield from enumerate(arrow_items(batches), start=1)
@@ -92,12 +93,15 @@ def _load(datasets: Any, wanted: HubName, text: str) -> Any:
 
 
 @contextmanager
-def _no_bars(datasets: Any) -> Iterator[None]:
-    """Silence the library's progress bars, which would mix with ours."""
-    shown = datasets.is_progress_bar_enabled()
+def _quiet(datasets: Any) -> Iterator[None]:
+    """Silence the libraries' progress bars and word of each retry, which would mix with ours."""
+    logger = logging.getLogger("huggingface_hub")
+    shown, level = datasets.is_progress_bar_enabled(), logger.level
     datasets.disable_progress_bars()
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
+        logger.setLevel(level)
         if shown:
             datasets.enable_progress_bars()
