@@ -259,7 +259,7 @@ def _data_apart(config: AuditConfig) -> AuditConfig:
 def _is_rows(text: str) -> bool:
     """Whether a name stands for training rows; a toy model goes before toy data of its name."""
     if not text.startswith(_TOY):
-        return names_rows(text) and not Path(text).is_dir()
+        return names_rows(text) and not text.startswith("script:") and not Path(text).is_dir()
     try:
         model_path(text)
     except UnknownNameError:
