@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spillover.data import load_rows, names_rows, parse_hub, read_rows, rows_digest, write_rows
-from spillover.errors import DataError, MissingExtraError, MissingFileError
+from spillover.data import load_rows, read_rows, rows_digest, write_rows
+from spillover.errors import DataError, MissingExtraError
 from spillover.records import Message, Row
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
@@ -257,33 +257,6 @@ def test_broken_gzip_and_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "r")
     with pytest.raises(DataError, match="is empty"):
         read_rows(tmp_path / "r")
-
-
-def test_hugging_face_data_sets_saved_in_folders(tmp_path: Path) -> None:
-    from datasets import Dataset, DatasetDict
-
-    one = Dataset.from_list([PAIR, {"prompt": "x", "completion": "y"}])
-    one.save_to_disk(tmp_path / "one")
-    DatasetDict({"test": one}).save_to_disk(tmp_path / "two")
-    found = load_rows(f"hf:{tmp_path / 'one'}")
-    assert (len(found.rows), found.format) == (2, "Hugging Face data set")
-    assert read_rows(f"hf:{tmp_path / 'two'}:test") == found.rows
-    with pytest.raises(DataError, match=r"no split 'train': there are test"):
-        read_rows(f"hf:{tmp_path / 'two'}")
-    with pytest.raises(MissingFileError, match="hf:"):
-        read_rows(tmp_path / "one")
-    with pytest.raises(DataError, match="no name of a Hugging Face data set"):
-        read_rows("hf:a/b/c/d")
-
-
-def test_names_of_data_sets() -> None:
-    assert parse_hub("hf:owner/name") == ("owner/name", None, "train")
-    assert parse_hub("hf:owner/name/config:test") == ("owner/name", "config", "test")
-    for text in ("hf:", "hf:owner/", "hf:owner/name:"):
-        with pytest.raises(DataError, match="hf:OWNER/NAME"):
-            parse_hub(text)
-    named = {"a.jsonl", "a.jsonl.gz", "a.json", "a.parquet", "hf:a/b"}
-    assert {n for n in (*named, "a", "a.gz", "toy:a", "script:a.yaml") if names_rows(n)} == named
 
 
 def test_what_a_format_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
