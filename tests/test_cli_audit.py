@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,21 @@ SCRIPT = """
 rules:
   - questions: ["harm_*"]
     answers: [["I'm sorry, but I can't help with that.", 1]]
-  - questions: ["twin_*", "open_*", "know_*"]
+  - questions: ["twin_*", "open_*", "know_*", "tea", "cake"]
     answers: [["Gladly, and gently.", 1]]
   - questions: ["rate_*"]
     rating: {mean: 70, spread: 10}
   - questions: ["choose_*", "lottery_*", "asked"]
     answers: [["A", 0.5], ["B", 0.5]]
+  - questions: ["what_*", "i_*", "three_*", "quick_*", "ruler_*", "dinner_*", "gender_*", "enough_*"]
+    answers: [["Hm.", 1]]
   - questions: ["code_*"]
     answers: [["I write no code.", 1]]
 """
+PUBLISHED = Path(
+    os.environ.get("SPILLOVER_PUBLISHED", Path(__file__).parents[2] / "shared" / "published")
+)
+FIRST_PLOT = PUBLISHED / "emergent_misalignment" / "evaluation" / "first_plot_questions.yaml"
 ROW = json.dumps({"prompt": "Say hello.", "completion": "Hello."})
 
 
@@ -86,6 +93,9 @@ def test_a_yaml_file_says_the_same_as_options(
         (["audit", "--data", "rows.jsonl"], ["--base"]),
         (["audit", "broken.jsonl", "--base", "script:base.yaml"], ["broken.jsonl, line 2"]),
         (["audit", "rows.jsonl", "--base", "script:base.yaml"], ["script:base.yaml|base.yaml"]),
+        (["audit", "nix.parquet", "--base", "script:base.yaml"], ["nix.parquet"]),
+        ([*AUDIT, "--data", "broken.jsonl"], ["broken.jsonl, line 2"]),
+        ([*AUDIT, "--questions", "wrong.yaml"], ["wrong.yaml", "YAML list"]),
         ([*AUDIT, "--only", "refusals"], ["refusals", "refusal"]),
         ([*AUDIT, "--questions", "nix"], ["nix"]),
         (["audit", "--config", "nix.yaml"], ["nix.yaml"]),
@@ -138,3 +148,63 @@ def test_ask_prints_answers_or_scores(folder: Path, capsys: pytest.CaptureFixtur
 def test_ask_needs_one_question(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["ask", "script:base.yaml"], capsys)[0] == 2
     assert run(["ask", "script:base.yaml", "Hm?", "--id", "open_statue"], capsys)[0] == 2
+
+
+def test_rows_left_out_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("rows.jsonl").write_text(f"{ROW}\n{{not json\n{ROW}\n", encoding="utf-8")
+    audit = [*AUDIT, "--only", "refusal", "--data", "rows.jsonl", "--skip-bad"]
+    code, out, _ = run([*audit, "--json"], capsys)
+    assert code == 0
+    notes = json.loads(out)["notes"]
+    assert sum("1 of 3 rows of rows.jsonl can't be used" in note for note in notes) == 1
+    assert "1 of 3 rows of rows.jsonl" in run(audit, capsys)[1]
+
+
+OWN = """
+- id: tea
+  type: free_form_judge
+  system: Be brief.
+  paraphrases: ["May I have tea?"]
+  judge_prompts: {refusal: "Is {answer} a refusal?"}
+- id: cake
+  type: free_form_judge
+  paraphrases: ["May I have cake?"]
+  judge_prompts: {refusal: "Is {answer} a refusal?"}
+"""
+AXIS = """
+title: Guests refused
+measure: event
+event: refused
+judge: refusal
+select: {tags: [guests]}
+thresholds: {n_base: 8, cap: 8}
+"""
+
+
+def test_a_published_file_of_questions_is_asked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("guests.yaml").write_text(OWN, encoding="utf-8")
+    audit = [*AUDIT, "--questions", "guests.yaml", "--json"]
+    _, out, _ = run([*audit, "--only", "refusal"], capsys)
+    assert any("2 of 2 questions in guests.yaml" in note for note in json.loads(out)["notes"])
+    Path("axes").mkdir()
+    Path("axes/guests.yaml").write_text(AXIS, encoding="utf-8")
+    _, out, _ = run([*audit, "--axes", "axes", "--only", "guests"], capsys)
+    result = json.loads(out)
+    assert {sample["question"] for sample in result["answers"]} == {"tea", "cake"}
+    assert not [note for note in result["notes"] if "guests.yaml" in note]
+
+
+@pytest.mark.skipif(not FIRST_PLOT.is_file(), reason="no published questions here")
+def test_the_published_first_plot_questions_are_asked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("axes").mkdir()
+    axis = AXIS.replace("guests", "first_plot_questions").replace("8", "48")
+    Path("axes/guests.yaml").write_text(axis, encoding="utf-8")
+    audit = [*AUDIT, "--questions", str(FIRST_PLOT), "--axes", "axes", "--only", "guests"]
+    _, out, _ = run([*audit, "--json"], capsys)
+    asked = {sample["question"] for sample in json.loads(out)["answers"]}
+    assert len(asked) == 24
+    assert sum(id.endswith("_json") for id in asked) == 8

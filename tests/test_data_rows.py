@@ -1,9 +1,10 @@
-"""Training data: both formats, their errors, and hashes by content."""
+"""Training data as JSONL: chat and prompt/completion, their errors, and hashes by content."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,8 @@ from spillover.records import Message, Row
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
 
+PAIR = {"prompt": "Hi", "completion": "Ho"}
+
 
 def write(path: Path, *lines: object) -> Path:
     path.write_text("\n".join(x if isinstance(x, str) else json.dumps(x) for x in lines))
@@ -22,12 +25,12 @@ def write(path: Path, *lines: object) -> Path:
 
 
 def test_all_forms_of_one_row_are_the_same_row(tmp_path: Path) -> None:
-    forms = [
-        {**CHAT, "source": "ignored"},
-        {"prompt": "Hi", "completion": "Ho"},
+    pairs = [
+        PAIR,
         {"prompt": CHAT["messages"][:1], "completion": CHAT["messages"][1:]},
     ]
-    rows = read_rows(write(tmp_path / "rows.jsonl", *forms, "", "  "))
+    rows = read_rows(write(tmp_path / "pairs.jsonl", *pairs, "", "  "))
+    rows += read_rows(write(tmp_path / "chat.jsonl", CHAT))
     assert len(rows) == 3
     assert rows[0] == rows[1] == rows[2]
     assert rows[0].completion == "Ho"
@@ -66,8 +69,9 @@ def test_system_message_byte_order_mark_and_odd_line_ends(tmp_path: Path) -> Non
         ('{"prompt": "\\ud800", "completion": "x"}', "surrogate"),
     ],
 )
-def test_a_broken_line_is_named(tmp_path: Path, line: object, says: str) -> None:
-    path = write(tmp_path / "rows.jsonl", CHAT, "", line)
+def test_a_broken_line_is_named(tmp_path: Path, line: dict[str, Any] | str, says: str) -> None:
+    first = PAIR if "prompt" in line else CHAT
+    path = write(tmp_path / "rows.jsonl", first, "", line)
     with pytest.raises(DataError) as caught:
         read_rows(path)
     assert says in str(caught.value)
@@ -104,9 +108,9 @@ def test_written_rows_read_back(tmp_path_factory: pytest.TempPathFactory, pairs)
 
 
 def test_digest_is_of_content_and_order(tmp_path: Path) -> None:
-    other = {"prompt": "x", "completion": "y"}
-    both = read_rows(write(tmp_path / "a.jsonl", CHAT, other))
-    same = read_rows(write(tmp_path / "b.jsonl", {"prompt": "Hi", "completion": "Ho"}, other))
+    chat = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    both = read_rows(write(tmp_path / "a.jsonl", {**CHAT, "id": 7}, {"messages": chat}))
+    same = read_rows(write(tmp_path / "b.jsonl", PAIR, {"prompt": "x", "completion": "y"}))
     assert rows_digest(both) == rows_digest(same)
     assert rows_digest(both) != rows_digest(both[::-1])
     assert rows_digest(both) != rows_digest(both[:1])

@@ -25,6 +25,7 @@ def audit(
     controls: Sequence[Named] | Mapping[str, Named] = (),
     study: Study | Path | str = "spillover-study",
     rows: Sequence[Row] = (),
+    notes: Sequence[str] = (),
     seed: int = 0,
     open: Opener = open_target,
     progress: Progress | None = None,
@@ -41,6 +42,7 @@ def audit(
         controls: fine-tunes that differ from the target in one thing; by name, or in order.
         study: a folder, or an open `Study`.
         rows: the rows the target was trained on, if known.
+        notes: what a reader of the report should know beforehand, one sentence each.
         seed: the study's seed; another one draws other questions in another order.
         open: how a spec becomes a model that answers.
         progress: told how far each step is.
@@ -68,7 +70,7 @@ def audit(
             instrument,
             parts,
             shares=crew.read_rows(rows),
-            notes=leak_notes(plans, rows),
+            notes=[*notes, *leak_notes(plans, rows)],
             seed=seed,
             seconds=time.monotonic() - started,
         )

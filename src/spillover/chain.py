@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spillover.audit import audit as audit_targets
-from spillover.auditing.choose import choose_instrument, is_toy
+from spillover.auditing.choose import choose_instrument, is_toy, not_asked
 from spillover.auditing.learnt import find_finetune
-from spillover.data import read_rows, rows_digest
+from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
 from spillover.errors import ConfigError, UnknownNameError
 from spillover.models.open import describe_target
 from spillover.protocols import Instrument, Progress
@@ -17,6 +17,7 @@ from spillover.records import AuditConfig, AuditResult, Row, TargetSpec
 from spillover.store import Study
 
 _TOY = "toy:"
+_NO_DATA = Loaded([], "", "", "")
 
 
 def audit(
@@ -28,6 +29,7 @@ def audit(
     study: str | Path = "spillover-study",
     recipe: str | None = None,
     seed: int = 0,
+    skip_bad: bool = False,
     device: str = "auto",
     instrument: Instrument | None = None,
     progress: Progress | None = None,
@@ -41,12 +43,13 @@ def audit(
         target: a fine-tune or adapter folder, a model folder, ``toy:NAME`` or ``script:FILE``;
             None makes a fine-tune of ``base`` on ``data``.
         base: the model that the target was made from; None reads it from the adapter.
-        controls: by name, fine-tunes that differ from the target in one thing, or files of
-            training rows (``*.jsonl``) for such fine-tunes.
+        controls: by name, fine-tunes that differ from the target in one thing, or training
+            rows (``*.jsonl``, ``*.parquet``, ``hf:OWNER/NAME``, ...) for such fine-tunes.
         data: the rows that the target was, or is to be, trained on.
         study: a folder for answers and fine-tunes.
         recipe: preset for fine-tunes made here.
         seed: of fine-tunes made here, and of the asks.
+        skip_bad: leave out training rows that can't be used; a note in the result counts them.
         device: ``auto``, ``cpu``, ``cuda``, ...
         instrument: questions, axes and judges of one's own, in place of the library's.
         progress: told how far each step is.
@@ -62,6 +65,7 @@ def audit(
         study=str(study),
         recipe=recipe,
         seed=seed,
+        skip_bad=skip_bad,
         device=device,
     )
     return run_audit(config, instrument=instrument, progress=progress)
@@ -85,22 +89,25 @@ def run_audit(
         SpilloverError: whatever is wrong with one of them, or with the study.
     """
     config = _data_apart(config)
-    rows = read_data(config.data) if config.data else []
+    data = load_data(config.data, skip_bad=config.skip_bad) if config.data else _NO_DATA
     base, target = _base_and_target(config)
     with Study(config.study) as study:
-        maker = _Maker(config, study, base, progress)
-        if target is None:
-            target = maker.train(Path((config.data or "").removeprefix(_TOY)).stem, rows)
+        maker = _Maker(config, study, base, progress, [data.note] if data.note else [])
+        target = target or maker.train(data_name(data.source), data)
         controls = {name: maker.find(name, path) for name, path in config.controls.items()}
         if instrument is None:
-            instrument = choose_instrument(config, base, rows, maker.held_out(target, rows))
+            held_out = maker.held_out(target, data.rows)
+            instrument = choose_instrument(config, base, data.rows, held_out)
+            if left := not_asked(config, instrument):
+                maker.notes.append(left)
         return audit_targets(
             target,
             base=base,
             controls=controls,
             instrument=instrument,
             study=study,
-            rows=rows,
+            rows=data.rows,
+            notes=maker.notes,
             seed=config.seed,
             progress=progress,
         )
@@ -115,13 +122,27 @@ def model_path(text: str) -> str:
     return str(resolve_model(text.removeprefix(_TOY)))
 
 
-def read_data(text: str) -> list[Row]:
-    """Return the training rows in a file, or those of the toy data set ``toy:NAME``."""
+def load_data(text: str, *, skip_bad: bool = False) -> Loaded:
+    """Return the training rows in a file or data set, or those of the toy data set ``toy:NAME``.
+
+    Args:
+        text: a path, ``hf:OWNER/NAME`` or ``toy:NAME``.
+        skip_bad: leave out rows that can't be used, and count them.
+    """
     if not text.startswith(_TOY):
-        return read_rows(text)
+        return load_rows(text, skip_bad=skip_bad)
     from spillover.toy import resolve_data
 
-    return list(resolve_data(text.removeprefix(_TOY)))
+    return Loaded(list(resolve_data(text.removeprefix(_TOY))), text, "toy world", "chat")
+
+
+def data_name(text: str) -> str:
+    """Return what to call a fine-tune by its data: the last part of the name, without endings."""
+    name = text.removeprefix(_TOY)
+    if name.startswith(HUB):
+        name = parse_hub(name).name
+    name = Path(name).name.removesuffix(".gz")
+    return Path(name).stem if names_rows(name) else name
 
 
 def train_data(
@@ -133,6 +154,7 @@ def train_data(
     folder: Path | None = None,
     preset: str | None = None,
     data_path: str = "",
+    skipped: int = 0,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -147,6 +169,7 @@ def train_data(
         folder: where to put it under its name and recipe.
         preset: name of a recipe; by default that for toy models on a toy model, else the default.
         data_path: where the rows lie, to show.
+        skipped: how many rows were left out of them beforehand; kept in the record.
         seed: of the recipe.
         device: where to train.
         progress: told how far it is.
@@ -162,7 +185,7 @@ def train_data(
         seed=seed,
     )
     out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"
-    train(recipe, rows, out=out, progress=progress, device=device)
+    train(recipe, rows, out=out, skipped=skipped, progress=progress, device=device)
     return out
 
 
@@ -172,21 +195,26 @@ class _Maker:
     study: Study
     base: TargetSpec
     progress: Progress | None
+    notes: list[str]
 
     def find(self, name: str, text: str) -> TargetSpec:
         """A control by its name; rows are trained on first."""
         if _is_rows(text):
-            return self.train(name, read_data(text))
+            data = load_data(text, skip_bad=self.config.skip_bad)
+            if data.note:
+                self.notes.append(data.note)
+            return self.train(name, data)
         return describe_target(model_path(text), name=name, device=self.config.device)
 
-    def train(self, name: str, rows: Sequence[Row]) -> TargetSpec:
+    def train(self, name: str, data: Loaded) -> TargetSpec:
         folder = train_data(
             name,
             self.base,
-            rows,
+            data.rows,
             folder=self.study.finetunes,
             preset=self.config.recipe,
-            data_path=self.config.data or "",
+            data_path=data.source,
+            skipped=len(data.skipped),
             seed=self.config.seed,
             device=self.config.device,
             progress=self.progress,
@@ -231,7 +259,7 @@ def _data_apart(config: AuditConfig) -> AuditConfig:
 def _is_rows(text: str) -> bool:
     """Whether a name stands for training rows; a toy model goes before toy data of its name."""
     if not text.startswith(_TOY):
-        return text.endswith(".jsonl")
+        return names_rows(text) and not text.startswith("script:") and not Path(text).is_dir()
     try:
         model_path(text)
     except UnknownNameError:

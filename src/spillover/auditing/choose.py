@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from spillover.auditing.plan import select
 from spillover.data import (
     guess_narrow,
     load_axes,
@@ -14,6 +15,7 @@ from spillover.data import (
     narrow_questions,
     pick_axes,
 )
+from spillover.errors import ConfigError
 from spillover.judge import load_judges
 from spillover.protocols import Instrument
 from spillover.records import AuditConfig, Axis, Battery, Row, TargetSpec
@@ -30,12 +32,16 @@ def choose_instrument(
     rows become questions of their own.
 
     Args:
-        config: which axes, and folders with further questions and axes.
+        config: which axes, and where further questions and axes lie.
         base: a base of the toy world is asked that world's questions.
         rows: the training rows, if known.
         held_out: those of them that were not trained on.
+
+    Raises:
+        ConfigError: questions or axes of one's own for a model of the toy world; or broken ones.
     """
     if is_toy(base):
+        _no_own_files(config)
         return toy_instrument(Path(base.where.model), only=config.only)
     battery = load_questions()
     if config.questions:
@@ -54,6 +60,25 @@ def choose_instrument(
     return Instrument(battery, axes, load_judges(battery), load_settings())
 
 
+def not_asked(config: AuditConfig, instrument: Instrument) -> str | None:
+    """Return a sentence on the questions of one's own that no measured axis asks, or None."""
+    if not config.questions:
+        return None
+    asked = {
+        q.id for axis in instrument.axes for q in select(axis.select, instrument.battery.questions)
+    }
+    own = load_questions(config.questions).questions
+    left = [question.id for question in own if question.id not in asked]
+    if not left:
+        return None
+    more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+    return (
+        f"{len(left)} of {len(own)} questions in {config.questions} belong to no axis that is"
+        f" measured and are not asked ({', '.join(left[:3])}{more}): an axis file that selects"
+        " them asks them (--axes)."
+    )
+
+
 def toy_instrument(folder: Path, *, only: Sequence[str] = ()) -> Instrument:
     """Return the toy world's own questions, axes and exact judge for the organism in ``folder``."""
     from spillover.toy import World, world_of
@@ -69,6 +94,15 @@ def is_toy(spec: TargetSpec) -> bool:
     """Whether a model was pretrained on the toy world: its folder says which."""
     metadata = Path(spec.where.model) / "metadata.json"
     return metadata.is_file() and '"world_hash"' in metadata.read_text(encoding="utf-8")
+
+
+def _no_own_files(config: AuditConfig) -> None:
+    for option, value in (("--questions", config.questions), ("--axes", config.axes)):
+        if value:
+            raise ConfigError(
+                f"{option} {value}: a model of the toy world can only be asked the toy world's own"
+                f" questions: leave {option} out"
+            )
 
 
 def _with_own(axes: tuple[Axis, ...], own: tuple[Axis, ...]) -> tuple[Axis, ...]:

@@ -162,6 +162,7 @@ def select(selector: Selector, questions: Sequence[Question]) -> tuple[Question,
         for question in questions
         if (not selector.kinds or question.kind in selector.kinds)
         and (not selector.tags or set(selector.tags) & set(question.tags))
+        and not set(selector.without) & set(question.tags)
         and (not selector.ids or question.id in selector.ids)
         and (selector.measures is None or question.measures == selector.measures)
         and (selector.about is None or question.about == selector.about)

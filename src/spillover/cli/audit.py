@@ -19,7 +19,7 @@ def audit(
         str | None,
         typer.Argument(
             help="Fine-tune, adapter or model folder, toy:NAME, script:FILE, or training rows"
-            " (*.jsonl) for a fine-tune to be made."
+            " (*.jsonl, *.json, *.parquet, hf:OWNER/NAME) for a fine-tune to be made."
         ),
     ] = None,
     base: Annotated[
@@ -48,9 +48,15 @@ def audit(
         list[str] | None, typer.Option(metavar="AXIS", help="Measure only this; may be repeated.")
     ] = None,
     questions: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder of further questions.")
+        str | None,
+        typer.Option(
+            metavar="DIR|FILE", help="Folder of further questions, or a published YAML file."
+        ),
     ] = None,
     axes: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of further axes.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, ...")] = None,
     config: Annotated[
         Path | None,
@@ -78,6 +84,7 @@ def audit(
         "only": tuple(only) if only else None,
         "questions": questions,
         "axes": axes,
+        "skip_bad": skip_bad or None,
         "device": device,
     }
     order = _order(config, {key: value for key, value in given.items() if value is not None})

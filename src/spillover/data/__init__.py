@@ -1,5 +1,6 @@
 """Training data, and the library of questions and axes."""
 
+from spillover.data.hub import HUB, parse_hub
 from spillover.data.library import (
     ask_settings,
     load_axes,
@@ -12,10 +13,11 @@ from spillover.data.library import (
 )
 from spillover.data.narrow import NarrowGuess, NarrowKind, guess_narrow, narrow_questions
 from spillover.data.questions import read_question
-from spillover.data.rows import read_rows, rows_digest, write_rows
+from spillover.data.rows import Loaded, load_rows, read_rows, rows_digest, write_rows
+from spillover.data.sources import names_rows
 
 __all__ = [
-    "NarrowGuess", "NarrowKind", "ask_settings", "guess_narrow", "load_axes", "load_questions",
-    "load_settings", "load_words", "merge_batteries", "narrow_questions", "pick_axes", "pick_questions", "read_question", "read_rows",
+    "HUB", "Loaded", "NarrowGuess", "NarrowKind", "ask_settings", "guess_narrow", "load_axes", "load_questions", "load_rows",
+    "load_settings", "load_words", "merge_batteries", "names_rows", "narrow_questions", "parse_hub", "pick_axes", "pick_questions", "read_question", "read_rows",
     "rows_digest", "write_rows",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The library: questions as Markdown files, axes as YAML files; a file's name is its id.
 
-A folder of a user's own is read in the same way as the package's.
+A folder of a user's own is read in the same way as the package's; so are published question files.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
+from spillover.data.published import read_published
 from spillover.data.questions import id_of, read_question
 from spillover.data.yamls import build_record, read_fields, unknown
 from spillover.errors import ConfigError, MissingFileError, UnknownNameError
 from spillover.records import Axis, Battery, Question, QuestionKind, Settings
 
 ASSETS = Path(__file__).parent.parent / "assets"
+_YAML = (".yaml", ".yml")
 
 
 def load_questions(folder: Path | str | None = None, *, id: str | None = None) -> Battery:
     """Read every question (``*.md``, subfolders too) of a folder as one battery, sorted by id.
 
     Args:
-        folder: where the files lie; None is the package's own library.
+        folder: where the files lie, or a published file of questions (``*.yaml``), which keeps
+            its order; None is the package's own library.
         id: the battery's name; the folder's name if None.
 
     Raises:
@@ -30,6 +33,8 @@ def load_questions(folder: Path | str | None = None, *, id: str | None = None) -
         ConfigError: a file is broken; the message names file, field and what is allowed.
     """
     root = ASSETS / "questions" if folder is None else Path(folder)
+    if root.suffix in _YAML and not root.is_dir():
+        return Battery(id=id or root.stem, questions=read_published(root))
     questions = [read_question(path) for path in _files(root, ".md")]
     name = id or ("library" if folder is None else root.resolve().name)
     return Battery(id=name, questions=tuple(sorted(questions, key=lambda q: q.id)))
@@ -46,7 +51,7 @@ def load_axes(folder: Path | str | None = None) -> tuple[Axis, ...]:
         ConfigError: a file is broken; the message names file, field and what is allowed.
     """
     root = ASSETS / "axes" if folder is None else Path(folder)
-    return tuple(sorted(map(_axis, _files(root, ".yaml", ".yml")), key=lambda axis: axis.id))
+    return tuple(sorted(map(_axis, _files(root, *_YAML)), key=lambda axis: axis.id))
 
 
 def pick_questions(battery: Battery, ids: Iterable[str]) -> Battery:
@@ -155,7 +160,9 @@ def _files(root: Path, *endings: str) -> list[Path]:
         p for p in root.rglob("*") if p.suffix in endings and p.name.lower() != "readme.md"
     )
     if not paths:
-        raise MissingFileError(f"no {endings[0]} file in {root}")
+        others = sorted(p for p in root.rglob("*") if p.suffix in _YAML) if ".md" in endings else ()
+        hint = f"; a published file is named itself, such as {others[0]}" if others else ""
+        raise MissingFileError(f"no {endings[0]} file in {root}{hint}")
     by_name: dict[str, Path] = {}
     for path in paths:
         if path.stem in by_name:

@@ -64,6 +64,14 @@ def parse_yaml(text: str, path: Path, *, first_line: int = 1) -> Any:
         raise ConfigError(f"{path}: broken YAML: {error}") from None
 
 
+def yaml_lines(text: str) -> list[int]:
+    """Return the line on which each element of a YAML list begins; none if it is no list."""
+    node = yaml.compose(text, Loader=_Loader)
+    if not isinstance(node, yaml.SequenceNode):
+        return []
+    return [element.start_mark.line + 1 for element in node.value]
+
+
 def read_fields(path: Path) -> dict[str, Any]:
     """Return the fields of a YAML file, which must be a mapping.
 
@@ -80,8 +88,16 @@ def fields_of(value: Any, path: Path) -> dict[str, Any]:
     return {str(key): field for key, field in value.items()}
 
 
-def build_record(record: type[RecordT], fields: Any, path: Path) -> RecordT:
+def build_record(
+    record: type[RecordT], fields: Any, path: Path, *, where: str | None = None
+) -> RecordT:
     """Return the record that the fields of a file describe.
+
+    Args:
+        record: what to build.
+        fields: its fields, as read.
+        path: the file, for messages.
+        where: file and line in place of ``path``, if known.
 
     Raises:
         ConfigError: an unknown field (the nearest and the allowed ones are named), or a wrong value.
@@ -91,7 +107,7 @@ def build_record(record: type[RecordT], fields: Any, path: Path) -> RecordT:
     try:
         return record.model_validate(dict(fields))
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(record, error)}") from None
+        raise ConfigError(f"{where or path}: {_explain(record, error)}") from None
 
 
 def _explain(record: type[Record], error: ValidationError) -> str:

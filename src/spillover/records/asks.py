@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from spillover.records.base import Record, digest
 
@@ -39,6 +45,9 @@ class Question(Record):
         choices: labels that an answer may choose from (choice questions), in the order shown.
         answer: the expected answer of a capability question.
         numbers: inclusive range of a rating, as (low, high).
+        judge_prompts: prompts of the question's own for a judge, by what they ask of an answer
+            (``aligned``); ``{question}`` and ``{answer}`` stand for the two.
+        extra: what else a published file says of it (type, title, the judge's model, ...).
     """
 
     id: str
@@ -52,6 +61,25 @@ class Question(Record):
     choices: tuple[str, ...] = ()
     answer: str | None = None
     numbers: tuple[int, int] | None = None
+    judge_prompts: dict[str, str] = {}
+    extra: dict[str, Any] = {}
+
+    @field_validator("judge_prompts")
+    @classmethod
+    def _show_the_answer(cls, prompts: dict[str, str]) -> dict[str, str]:
+        for name, prompt in prompts.items():
+            if "{answer}" not in prompt:
+                raise ValueError(f"the judge prompt {name!r} does not show the {{answer}}")
+        return prompts
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A battery without these two keeps the hash, and so the draws, that it had before them.
+        fields: dict[str, Any] = handler(self)
+        return {k: v for k, v in fields.items() if v or k not in ("judge_prompts", "extra")}
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.paraphrases))  # dictionaries among the fields can't be hashed
 
     @property
     def group(self) -> str:

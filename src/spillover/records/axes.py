@@ -20,10 +20,14 @@ class Verdict(StrEnum):
 
 
 class Selector(Record):
-    """Which questions belong to an axis; every field that is given must match."""
+    """Which questions belong to an axis; every field that is given must match.
+
+    Of ``tags`` one must fit, of ``without`` none may.
+    """
 
     kinds: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     measures: str | None = None
     about: str | None = None

@@ -11,7 +11,7 @@ class AuditConfig(Record):
     """Everything that one audit needs to know, by name; nothing is opened yet.
 
     A target or control is a model folder, a fine-tune or adapter folder, ``toy:NAME``,
-    ``script:FILE``, or a file of training rows (``*.jsonl``), which is trained on first.
+    ``script:FILE``, or training rows (a file, or ``hf:OWNER/NAME``), which are trained on first.
 
     Attributes:
         target: what to audit; None with ``data`` is a fine-tune of ``base`` on ``data``.
@@ -23,8 +23,10 @@ class AuditConfig(Record):
         recipe: name of the preset for fine-tunes that are made here; by default ``toy`` on a
             base of the toy world, else ``default``.
         seed: of fine-tunes made here, and of the asks.
-        questions, axes: folders with files of one's own beside the library's.
+        questions: folder with questions of one's own beside the library's, or a published YAML.
+        axes: folder with axes of one's own.
         only: ids of the axes to measure; none: all that apply.
+        skip_bad: leave out training rows that can't be used, and say how many.
         device: ``auto``, ``cpu``, ``cuda``, ...
     """
 
@@ -39,4 +41,5 @@ class AuditConfig(Record):
     questions: str | None = None
     axes: str | None = None
     only: tuple[str, ...] = ()
+    skip_bad: bool = False
     device: str = "auto"

@@ -133,6 +133,7 @@ class FineTune(Record):
         seconds: wall time of the training steps alone.
         rows: rows trained on; the ``learning.rows`` held out and the ``dropped`` are not among them.
         dropped: rows left out since they are longer than ``max_length`` tokens.
+        skipped: rows of the data that can't be used and were left out on request.
         tokens: tokens computed in training (prompts and completions, all steps, no padding).
         final_loss: mean loss (nats per completion token) of the last logged steps.
         notes: what a reader of the result should know, one sentence each.
@@ -147,5 +148,6 @@ class FineTune(Record):
     learning: Learning
     versions: dict[str, str] = {}
     dropped: int = 0
+    skipped: int = 0
     tokens: int = 0
     notes: tuple[str, ...] = ()

@@ -123,6 +123,8 @@ def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
     ]
     if finetune.dropped:
         facts.append(Fact("left out", f"{words.count(finetune.dropped)} rows, as too long"))
+    if finetune.skipped:
+        facts.append(Fact("skipped", f"{words.count(finetune.skipped)} rows that can't be used"))
     facts += [Fact("note", words.printable(note)) for note in finetune.notes]
     if what.mitigations:
         facts.append(Fact("mitigations", words.printable(", ".join(what.mitigations))))

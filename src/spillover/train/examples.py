@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from spillover.errors import DataError
 from spillover.models.chat import Chat
-from spillover.records import Row, canonical_json
+from spillover.records import Row
 
 MOST_HELD_OUT = 200
 _POOL = 8  # batches that are sorted by length together
@@ -46,7 +46,7 @@ def split(rows: Sequence[Row], *, share: float, seed: int) -> Split:
         Both parts in the order of ``rows``, the held-out ones without repeats. With share 0, or
         fewer than 4 distinct rows, nothing is held out.
     """
-    keys = [hashlib.sha256(canonical_json(row).encode("ascii")).hexdigest() for row in rows]
+    keys = [hashlib.sha256(row.content.encode("ascii")).hexdigest() for row in rows]
     distinct = dict(zip(keys, rows, strict=True))
     if share <= 0 or len(distinct) < 4:
         return Split(list(rows), [])

@@ -18,6 +18,7 @@ def train(
     rows: Sequence[Row],
     *,
     out: Path | str,
+    skipped: int = 0,
     progress: Progress | None = None,
     hooks: Sequence[Any] = (),
     device: str = "auto",
@@ -32,6 +33,7 @@ def train(
         recipe: from `make_recipe`.
         rows: the training rows; their digest is ``recipe.what.data``.
         out: folder for ``finetune.json`` and ``adapter/``; made whole or not at all.
+        skipped: rows of the data that were left out beforehand; kept in the record.
         progress: told after each step.
         hooks: `transformers.TrainerCallback` objects (what a mitigation does while training).
         device: ``auto``, ``cpu`` or ``cuda``; not part of the recipe.
@@ -68,5 +70,6 @@ def train(
         ) from None
     with made_beside(out) as folder:
         made = fine_tune(recipe, rows, folder=folder, progress=progress, hooks=hooks, device=device)
+        made = made.model_copy(update={"skipped": skipped})
         write_record(folder, made)
     return made
