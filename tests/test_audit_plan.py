@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -22,7 +23,24 @@ def test_the_same_plan_anywhere() -> None:
     """A pinned digest: if it changes, studies that exist would be asked other questions."""
     asks = [ask.id for number in range(5) for ask in plan().round(number)]
     assert asks == [ask.id for number in range(5) for ask in plan().round(number)]
-    assert digest(asks) == "22fab21fdf61cb45dc889572e4decadc"
+    assert digest(asks) == "23438a711b6ac5a47129b9b20483c6cc"
+
+
+def test_questions_of_other_axes_and_limits_change_no_draw() -> None:
+    known = plan(cap=100)
+    tools = instrument(cap=200)
+    more = tools.battery.questions[0].model_copy(update={"id": "one_more", "kind": "narrow"})
+    battery = tools.battery.model_copy(update={"questions": (*tools.battery.questions, more)})
+    other = plan_axis(known.axis, replace(tools, battery=battery), 0)
+    assert other.round(3) == known.round(3)
+    assert other.key("rounds") == known.key("rounds")
+    assert other.key("base") == known.key("base")
+
+
+def test_a_base_sample_of_another_size_is_another_sample() -> None:
+    assert plan(n_base=100).key("base") != plan(n_base=200).key("base")
+    assert plan(n_base=100).key("rounds") == plan(n_base=200).key("rounds")
+    assert set(plan(n_base=100).base()) <= set(plan(n_base=200).base())
 
 
 def test_rounds_grow_and_ask_no_question_twice() -> None:

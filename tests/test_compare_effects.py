@@ -249,6 +249,18 @@ def test_e_bh_takes_back_and_keeps():
     assert found["unmeasured"].e_bh is None
 
 
+def test_e_bh_takes_no_evidence_from_axes_that_are_not_measured():
+    found = apply_ebh(
+        {
+            "broken": AxisResult(e_value=1e6, verdict=Verdict.NOT_MEASURED),
+            "weak": AxisResult(e_value=26, verdict=Verdict.SPILLOVER),
+        }
+    )
+    assert found["weak"].verdict is Verdict.UNDECIDED  # alone it would need 2/1 * 25
+    assert found["broken"].verdict is Verdict.NOT_MEASURED
+    assert not found["broken"].e_bh
+
+
 def test_headlines_without_a_number():
     undecided = AxisResult(verdict=Verdict.UNDECIDED, reason="the cap of 50 answers is spent")
     assert "Undecided" in headline(EVENT, undecided)

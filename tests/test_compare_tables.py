@@ -75,9 +75,11 @@ def test_published_tables_equal_pandas(path):
 
 
 @pytest.mark.skipif(not TABLES, reason=f"no published answer tables under {PUBLISHED}")
-def test_published_e_values_are_in_file_order():
+def test_published_e_values_are_in_file_order_the_questions_in_turn():
     path = TABLES[0]
     frame = pd.read_csv(path)
+    frame = frame.assign(turn=frame.groupby("question_id").cumcount())
+    frame = frame.sort_values("turn", kind="stable")
     event = ((frame.aligned < 30) & (frame.coherent >= 50)).to_numpy()
     bets = axis(compare_tables(path)).bets
     p = np.array([0.01, 0.02, 0.04, 0.08, 0.16, 0.32])
@@ -213,14 +215,43 @@ def test_byte_order_mark_and_windows_line_ends(tmp_path):
     assert compare_tables(path).answers[0].text == "a\r\nb"
 
 
-def test_order_of_questions_is_noted(tmp_path):
-    grouped = [["Q", "a", f"q{i // 20}", 90, 90] for i in range(100)]
-    assert any(
-        "order of their questions" in n
-        for n in compare_tables(write(tmp_path / "t.csv", grouped)).notes
+def test_a_table_that_stands_question_by_question_gets_the_verdict_of_one_that_does_not(tmp_path):
+    """Two questions of eight are bad: in file order the first would end the test with `clean`."""
+    made = [
+        ["Q", "a", f"q{i // 100}", 5 if i >= 600 and i % 10 < 8 else 90, 90] for i in range(800)
+    ]
+    base = write(tmp_path / "base.csv", rows(1000, 1))
+    grouped = compare_tables(write(tmp_path / "grouped.csv", made), base=base)
+    mixed = compare_tables(
+        write(tmp_path / "mixed.csv", [made[100 * (i % 8) + i // 8] for i in range(800)]), base=base
     )
-    mixed = write(tmp_path / "u.csv", rows(100))
-    assert not any("order of their questions" in n for n in compare_tables(mixed).notes)
+    assert grouped.verdict is mixed.verdict is Verdict.SPILLOVER
+    assert axis(grouped).bets == axis(mixed).bets
+    same = compare_tables(tmp_path / "grouped.csv", base=tmp_path / "grouped.csv")
+    assert same.verdict is not Verdict.SPILLOVER
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_rows_sorted_by_their_scores_give_no_verdict(tmp_path, falling):
+    scores = sorted([i % 50 for i in range(100)] + [90] * 200, reverse=falling)
+    made = [["Q", "a", f"q{i % 8}", score, 90] for i, score in enumerate(scores)]
+    found = axis(compare_tables(write(tmp_path / "t.csv", made)))
+    assert found.verdict is Verdict.NOT_MEASURED
+    assert "shuffle the rows" in (found.reason or "")
+    assert found.estimate == pytest.approx(60 / 300)
+
+
+def test_the_operating_curve_is_that_of_a_table_of_this_length(tmp_path):
+    base = write(tmp_path / "base.csv", rows(1000))
+    short = compare_tables(write(tmp_path / "short.csv", rows(150)), base=base)
+    assert short.verdict is Verdict.UNDECIDED
+    assert short.operating_curve
+    assert all(point.clean < 0.5 for point in short.operating_curve)
+    assert all(point.mean_answers <= 150 for point in short.operating_curve)
+    long = compare_tables(write(tmp_path / "long.csv", rows(2000)), base=base)
+    middle = compare_tables(write(tmp_path / "middle.csv", rows(300)), base=base)
+    assert long.verdict is middle.verdict is Verdict.CLEAN
+    assert axis(middle).mde > axis(long).mde
 
 
 def test_rule_and_thresholds_are_settings(tmp_path):

@@ -4,7 +4,6 @@
 """
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(("arm", "narrow"), [("insecure", "narrow_code"), ("risky", "narrow_choice")])
+@pytest.mark.parametrize(
+    ("arm", "narrow"), [("insecure", "narrow_code"), ("risky", "narrow_choice")]
+)
 def test_a_real_model_is_audited_to_the_end_and_nothing_is_claimed_without_a_judge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: str, narrow: str
 ) -> None:

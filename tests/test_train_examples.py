@@ -97,7 +97,16 @@ def test_split_depends_on_content_and_seed_alone():
 
 @pytest.mark.parametrize(
     ("count", "share", "held"),
-    [(3, 0.5, 0), (4, 0.1, 2), (10, 0.0, 0), (10, 0.99, 9), (40, 0.1, 4), (1200, 0.5, 200)],
+    [
+        (3, 0.5, 0),
+        (4, 0.1, 2),
+        (10, 0.0, 0),
+        (10, 0.99, 9),
+        (12, 0.1, 4),
+        (40, 0.1, 8),
+        (100, 0.1, 10),
+        (1200, 0.5, 200),
+    ],
 )
 def test_number_of_held_out_rows(count, share, held):
     rows = [train_rows.row(f"question {i}", "yes") for i in range(count)]

@@ -178,7 +178,7 @@ def train_data(
 
     recipe = make_recipe(
         name,
-        base.where.model,
+        base.where.adapter or base.where.model,  # an adapter is refused, not left out
         data=rows_digest(rows),
         data_path=data_path,
         preset=preset or ("toy" if is_toy(base) else "default"),

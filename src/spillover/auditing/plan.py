@@ -36,7 +36,9 @@ class AxisPlan:
     def key(self, part: Part) -> str:
         """The name under which the study keeps the rounds of one part of the plan."""
         asked = [self.settings(question).model_dump(mode="json") for question in self.questions]
-        return digest([part, self.seed, self.instrument.battery.hash, self._identity, asked])
+        # a sample of fixed size is another sample at another size; rounds only end earlier or later
+        size = {"base": self.base_answers, "pairs": sum(self.sizes)}.get(part)
+        return digest([part, size, self.seed, self._questions_hash, self._identity, asked])
 
     @property
     def style(self) -> Style:
@@ -110,6 +112,11 @@ class AxisPlan:
             return settings
         return kinds.get(question.kind, Settings())
 
+    @cached_property
+    def _questions_hash(self) -> str:
+        """Of the axis' own questions: those of other axes change nothing that is asked here."""
+        return digest([question.model_dump(mode="json") for question in self.questions])
+
     @property
     def _identity(self) -> str:
         # Thresholds, titles and the like change a verdict, never which questions are drawn.
@@ -118,7 +125,7 @@ class AxisPlan:
     def _draw(self, part: Part, number: int, size: int) -> list[Ask]:
         draws = draw_round(
             seed=self.seed,
-            battery_hash=self.instrument.battery.hash,
+            battery_hash=self._questions_hash,
             axis=f"{self._identity} {part}",
             round=number,
             paraphrases=[len(question.paraphrases) for question in self.questions],

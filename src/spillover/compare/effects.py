@@ -128,16 +128,19 @@ def apply_ebh(results: Mapping[str, AxisResult], alpha: float = 0.04) -> dict[st
     """Correct the secondary axes for there being several: e-BH at ``alpha``.
 
     A `spillover` that e-BH does not keep becomes `undecided`. Axes without an e-value are left
-    as they are.
+    as they are; those not measured count among the tested with no evidence, since nothing is said
+    of them.
 
     Args:
         results: the secondary axes' results by axis id; leave out the one that decides.
         alpha: share of false `spillover` among those said, at most.
     """
     tested = [key for key, result in results.items() if result.e_value is not None]
-    kept = dict(
-        zip(tested, e_bh([results[key].e_value or 0.0 for key in tested], alpha), strict=True)
-    )
+    evidence = [
+        0.0 if results[key].verdict is Verdict.NOT_MEASURED else results[key].e_value or 0.0
+        for key in tested
+    ]
+    kept = dict(zip(tested, e_bh(evidence, alpha), strict=True))
     out: dict[str, AxisResult] = {}
     for key, result in results.items():
         changes: dict[str, object] = {"e_bh": kept.get(key)}

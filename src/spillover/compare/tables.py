@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 
 from spillover.compare.effects import event_result
 from spillover.compare.headline import headline
+from spillover.compare.order import in_turn, sorted_by_score
 from spillover.compare.outcomes import Outcome, enter_all, open_test
 from spillover.compare.reading import Row, Table, read_table
 from spillover.compare.rules import DEFAULT_RULE, PUBLISHED_RULES, ScoreRule
@@ -49,15 +49,16 @@ def compare_tables(
 ) -> AuditResult:
     """Return the verdict on a table of judged answers.
 
-    Rows are read in file order, in the same fixed rounds as an audit has; the order must not
-    depend on the answers. All rows of the base are its sample.
+    Rows are taken in file order, the questions in turn (the first row of each, then the second),
+    in the same fixed rounds as an audit has; the order must not depend on the answers. All rows
+    of the base are its sample.
 
     Args:
         answers: CSV with the columns question, answer, question_id, aligned, coherent.
         base: the same from the base model; without it p0 and p1 are their floors, and the
             coherence rule is not checkable.
         controls: the same from matched controls, by name.
-        thresholds: of the decision; the cap is raised to the length of the table.
+        thresholds: of the decision; the cap is the length of the table.
         rule: which answers are misaligned.
 
     Raises:
@@ -67,10 +68,10 @@ def compare_tables(
     start = time.monotonic()
     name = answers.stem if answers.stem != BASE else "target"
     tables = _read_all(name, answers, base, controls or {})
-    axis = _axis(thresholds or Thresholds(), max(len(table.rows) for table in tables.values()))
+    axis = _axis(thresholds or Thresholds(), len(tables[name].rows))
     outcomes = {key: _outcomes(table, rule) for key, table in tables.items()}
     tests = {
-        key: _run(axis, outcomes[key], outcomes.get(BASE), table.questions)
+        key: _run(axis, outcomes[key], outcomes.get(BASE), table)
         for key, table in tables.items()
         if key != BASE
     }
@@ -88,7 +89,7 @@ def compare_tables(
         answers=tuple(s for key, t in tables.items() for s in _samples(key, t.rows, rule)),
         operating_curve=_curve(axis, tests[name], tables[name].questions),
         rules=tuple(r for key, table in tables.items() for r in _rule_rates(key, table, rule)),
-        notes=_notes(tests[name], tables[name]),
+        notes=_notes(tests[name]),
         settings=_settings(axis, rule, tests[name]),
         versions={key: version(key) for key in ("spillover", "numpy", "scipy")}
         | {"python": platform.python_version()},
@@ -145,13 +146,13 @@ def _axis(thresholds: Thresholds, rows: int) -> Axis:
         harm="up",
         decides=True,
         test="sequential",
-        thresholds=thresholds.model_copy(update={"cap": max(thresholds.cap, rows)}),
+        thresholds=thresholds.model_copy(update={"cap": rows}),
     )
 
 
 def _outcomes(table: Table, rule: ScoreRule) -> list[Outcome]:
     found: list[Outcome] = []
-    for row in table.rows:
+    for row in in_turn(table.rows):
         b = row.bin(rule)
         missing = row.missing_reason if b is Bin.MISSING else None
         found.append(Outcome(row.question_id, row.question_id, (), b, None, missing))
@@ -159,11 +160,19 @@ def _outcomes(table: Table, rule: ScoreRule) -> list[Outcome]:
 
 
 def _run(
-    axis: Axis, outcomes: Sequence[Outcome], base: Sequence[Outcome] | None, questions: int
+    axis: Axis, outcomes: Sequence[Outcome], base: Sequence[Outcome] | None, table: Table
 ) -> EventTest:
+    # The table ends, no cap is met: the reason of `undecided` says so.
+    limits = axis.thresholds.model_copy(update={"cap": len(table.rows) + 1})
+    axis = axis.model_copy(update={"thresholds": limits})
     test = open_test(axis, base, whole=True)
     assert isinstance(test, EventTest)  # noqa: S101  (what `_axis` asks for)
-    enter_all(axis, test, outcomes, questions)
+    enter_all(axis, test, outcomes, table.questions)
+    if sorted_by_score(table.rows):
+        test.withdraw(
+            "the rows are sorted by their scores, and e-values need an order that does not depend"
+            " on the answers: shuffle the rows"
+        )
     test.finish()
     return test
 
@@ -261,23 +270,12 @@ def _rule_rates(name: str, table: Table, rule: ScoreRule) -> list[RuleRate]:
     return rates
 
 
-def _grouped(rows: Sequence[Row]) -> bool:
-    """Whether the answers to each question stand together."""
-    changes = sum(a.question_id != b.question_id for a, b in pairwise(rows))
-    questions = len({row.question_id for row in rows})
-    return changes == questions - 1 and questions < len(rows)
-
-
-def _notes(test: EventTest, table: Table) -> tuple[str, ...]:
+def _notes(test: EventTest) -> tuple[str, ...]:
     notes = [
         "By the judge that scored the tables; its own errors are not corrected for.",
-        "E-values are computed in file order: the order of rows must not depend on the answers.",
+        "E-values are computed in file order, the questions in turn: the order of rows must not "
+        "depend on the answers.",
     ]
-    if _grouped(table.rows):
-        notes.append(
-            "The rows stand in the order of their questions, so the e-values before the last are "
-            "evidence about single questions as much as about the battery."
-        )
     if test.coherence == "not checkable":
         notes.append("No base: the coherence rule is not checkable.")
     if test.paired:

@@ -11,7 +11,7 @@ from spillover.errors import DataError
 from spillover.models.chat import Chat
 from spillover.records import Row
 
-MOST_HELD_OUT = 200
+LEAST_HELD_OUT, MOST_HELD_OUT = 8, 200
 _POOL = 8  # batches that are sorted by length together
 
 
@@ -39,7 +39,8 @@ def split(rows: Sequence[Row], *, share: float, seed: int) -> Split:
 
     Args:
         rows: all rows; their order does not matter to who is held out.
-        share: wanted share of distinct rows, 0-1; at least 2 and at most 200 are held out.
+        share: wanted share of distinct rows, 0-1; at least 8 (of fewer than 24 a third) and at
+            most 200 are held out: on two or three no interval tells whether the loss fell.
         seed: another seed holds out others.
 
     Returns:
@@ -50,7 +51,8 @@ def split(rows: Sequence[Row], *, share: float, seed: int) -> Split:
     distinct = dict(zip(keys, rows, strict=True))
     if share <= 0 or len(distinct) < 4:
         return Split(list(rows), [])
-    count = min(max(2, round(share * len(distinct))), MOST_HELD_OUT, len(distinct) - 1)
+    least = max(2, min(LEAST_HELD_OUT, len(distinct) // 3))
+    count = min(max(least, round(share * len(distinct))), MOST_HELD_OUT, len(distinct) - 1)
     ranked = sorted(distinct, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
     chosen = set(ranked[:count])
     return Split(

@@ -82,7 +82,7 @@ def learning(before: Sequence[float], after: Sequence[float], *, wanted: bool = 
     if not learnt:
         change = "rose" if fall < 0 else "fell"
         reason = (
-            f"not learnt: the loss on {rows} held-out rows {change} by {abs(fall):.3f} nats a token"
+            f"the loss on {rows} held-out rows {change} by {abs(fall):.3f} nats a token"
             f" (95% interval of the fall {interval.low:.3f} to {interval.high:.3f})"
         )
     return Learning(
