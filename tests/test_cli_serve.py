@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,10 +73,11 @@ def test_base_and_adapter_answer_until_interrupted(base: Path, tmp_path: Path) -
         assert ask(url, "base") != ask(url, "tuned")
         begun = time.monotonic()
         server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 130
-        assert time.monotonic() - begun < 10
         assert server.stderr is not None
-        assert server.stderr.read() == "interrupted\n"
+        assert server.stderr.readline() == "interrupted\n"
+        assert time.monotonic() - begun < 10
+        assert server.wait(60) == 130
+        assert not server.stderr.read()
         assert server.stdout is not None
         assert not server.stdout.read()
 
@@ -97,6 +99,24 @@ def test_interrupted_while_answering(base: Path) -> None:
         assert "Traceback" not in server.stderr.read()
 
 
+def test_the_examples_of_the_page_run() -> None:
+    pytest.importorskip("openai")
+    page = (Path(__file__).parent.parent / "docs/serve.md").read_text(encoding="utf-8")
+    (python,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (curl,) = re.findall(r"```sh\n(curl .*?)```", page, re.DOTALL)
+    with process("toy:assistant") as (_, url, _):
+        for program, code in (([sys.executable, "-c"], python), (["sh", "-c"], curl)):
+            if not shutil.which(code.split()[0]) and program[0] == "sh":
+                continue
+            done = subprocess.run(
+                [*program, code.replace("http://127.0.0.1:8000/v1", url)],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert "stop" in done.stdout
+            assert "error" not in done.stdout
+
+
 def test_an_address_that_others_reach_brings_a_warning(base: Path) -> None:
     with process(str(base), "--host", "0.0.0.0") as (_, _, said):
         assert said[0].startswith("warning: 0.0.0.0 can be reached by others, who need no key")
@@ -106,7 +126,7 @@ def test_what_can_not_be_served(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "a.yaml"
-    script.write_text("rules: [{questions: ['*'], answers: [[yes, 1.0]]}]", encoding="utf-8")
+    script.write_text("rules: [{questions: ['*'], answers: [[ok, 1.0]]}]", encoding="utf-8")
     for arguments, message in (
         ([f"script:{script}"], "only those can be served"),
         ([str(tmp_path / "nix")], "check the path"),

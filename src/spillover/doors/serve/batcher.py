@@ -81,11 +81,15 @@ class Batcher:
             self._queue.put(_Job(request, target, seed, future))
         return future
 
-    def stop(self) -> None:
-        """End the thread; what waits gets an error."""
+    def halt(self) -> None:
+        """Begin to end: what waits gets an error within a token's time, what comes gets one too."""
         with self._lock:
             self._stopping.set()
             self._queue.put(None)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self.halt()
         self._thread.join(_PATIENCE)
 
     def _leave(self, answers: int) -> None:

@@ -102,7 +102,15 @@ def run_server(
             tell(f"warning: {host} can be reached by others, who need no key to use these models")
         address = f"{_bracketed(host)}:{listener.getsockname()[1]}"
         tell(f"serving {', '.join(specs)} at http://{address}/v1 (Ctrl-C ends)")
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+        orderly = server.shutdown
+
+        async def shutdown(sockets: list[socket.socket] | None = None) -> None:
+            batcher.halt()  # else the server would wait for all that is under way
+            await orderly(sockets)
+
+        server.shutdown = shutdown
+        server.run(sockets=[listener])
 
 
 def _load(specs: Mapping[str, TargetSpec]) -> Any:
