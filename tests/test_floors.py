@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "plotly", "scipy", "pandas")
+HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "plotly", "scipy", "pandas",
+         "starlette", "uvicorn", "openai", "inspect_ai")  # fmt: skip
 
 
 def test_import_contracts_hold() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spillover.cli import ask, audit, compare, demo, report, toy, train
+from spillover.cli import ask, audit, compare, demo, report, serve, toy, train
 
 
 def _version(wanted: bool) -> None:
@@ -47,4 +47,5 @@ app.command()(compare.compare)
 app.command()(train.train)
 app.command()(ask.ask)
 app.command()(report.report)
+app.command()(serve.serve)
 app.add_typer(toy.toy)

@@ -79,6 +79,15 @@ class Chat:
             list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
 
+    def pieces(self, tokens: Sequence[int]) -> list[str]:
+        """Return each token's text as it reads after other text; special tokens too."""
+        anchor = self.encode("1")[-1]
+        texts = self.tokenizer.batch_decode(
+            [[anchor, token] for token in tokens], clean_up_tokenization_spaces=False
+        )
+        (head,) = self.tokenizer.batch_decode([[anchor]], clean_up_tokenization_spaces=False)
+        return [text.removeprefix(head) for text in texts]
+
     def stop_tokens(self, *configs: Any) -> frozenset[int]:
         """Return the tokens that end a reply.
 

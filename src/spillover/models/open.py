@@ -23,7 +23,14 @@ from spillover.files import read_text
 from spillover.models import content
 from spillover.models.content import Dtype
 from spillover.protocols import Target
-from spillover.records import FineTune, LocalWhat, ScriptedWhat, TargetSpec, TargetWhere
+from spillover.records import (
+    FineTune,
+    LocalWhat,
+    RemoteWhat,
+    ScriptedWhat,
+    TargetSpec,
+    TargetWhere,
+)
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -42,7 +49,8 @@ def describe_target(
     Args:
         text: a folder with a Hugging Face causal model; a folder with a fine-tune
             (``finetune.json``) or a PEFT adapter (``adapter_config.json``), whose base is looked
-            up; a GGUF file; the name of a model in the Hugging Face cache; or ``script:FILE``.
+            up; a GGUF file; the name of a model in the Hugging Face cache; ``script:FILE``; or
+            ``remote:PROVIDER/MODEL``, a model behind an API as Inspect AI names it.
         adapter: a PEFT adapter or fine-tune folder to put on the model ``text``.
         name: what to call it in reports; by default the last part of ``text``.
         dtype: number type to run in; by default float32 up to 2 GiB of weights, else the
@@ -57,6 +65,12 @@ def describe_target(
     """
     if text.startswith("script:"):
         return _describe_script(text, adapter=adapter, name=name, system=system)
+    if text.startswith("remote:"):
+        if adapter is not None:
+            raise ConfigError(f"{text} is behind an API: it takes no adapter")
+        from spillover.models.remote import describe_remote
+
+        return describe_remote(text.removeprefix("remote:"), name=name, system=system)
     path = Path(text).expanduser()
     if path.suffix in content.PICKLES:
         raise UnsafeFileError(
@@ -88,14 +102,18 @@ def describe_target(
                             device=device)  # fmt: skip
 
 
-def open_target(spec: TargetSpec, *, logprobs: bool = False) -> Target:
+def open_target(
+    spec: TargetSpec, *, logprobs: bool = False, max_calls: int | None = None
+) -> Target:
     """Load what ``spec`` names and return something that answers.
 
     Args:
         spec: from `describe_target`.
-        logprobs: whether answers of local models carry the log-probability of each token.
+        logprobs: whether answers of models carry the log-probability of each token.
+        max_calls: the most calls to an API; a remote model needs it.
 
     Raises:
+        ConfigError: a remote model without ``max_calls``.
         ModelError: it can't be loaded, or its content is no longer what ``spec`` was made of.
         MissingExtraError: torch, transformers or peft is not installed.
     """
@@ -103,6 +121,15 @@ def open_target(spec: TargetSpec, *, logprobs: bool = False) -> Target:
         from spillover.models.scripted import ScriptedTarget
 
         return ScriptedTarget(spec)
+    if isinstance(spec.what, RemoteWhat):
+        if max_calls is None:
+            raise ConfigError(
+                f"{spec.name!r} is a remote model, whose calls can cost money: "
+                "say how many it may be asked, open_target(spec, max_calls=...)"
+            )
+        from spillover.models.remote import RemoteTarget
+
+        return RemoteTarget(spec, max_calls=max_calls, logprobs=logprobs)
     try:
         from spillover.models.local import LocalTarget
     except ImportError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -135,8 +135,10 @@ class Sampler:
         self._rows: Rows | None = None
         self._tolerance = _TOLERANCE.get(model.dtype, _TOLERANCE_HALF)
 
-    def sample(self, requests: Sequence[Request]) -> Iterator[Reply]:
-        """Yield one reply a request, as they finish."""
+    def sample(
+        self, requests: Sequence[Request], *, halt: Callable[[], bool] = lambda: False
+    ) -> Iterator[Reply]:
+        """Yield one reply a request, as they finish; none of the rest once ``halt`` says so."""
 
         def rank(index: int) -> tuple[int, tuple[int, ...], int]:
             # Equal prompts side by side (copied in together), long ones first: a later prompt then
@@ -148,6 +150,8 @@ class Sampler:
             batch = self._start(requests, queue)
             try:
                 while batch.queue or len(batch.holes) < batch.rows.capacity:
+                    if halt():
+                        return
                     yield from self._advance(batch)
                 self._rows = batch.rows
             except (torch.OutOfMemoryError, MemoryError):

@@ -38,6 +38,7 @@ from spillover.records.targets import (
     Recipe,
     RecipeWhat,
     RecipeWhere,
+    RemoteWhat,
     ScriptedWhat,
     TargetSpec,
     TargetWhere,
@@ -47,7 +48,7 @@ __all__ = [
     "Answer", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
     "ConductClaim", "Effect", "FineTune", "Judgement", "Learning", "LocalWhat", "LoraSettings",
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
-    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "Role", "Row", "RuleRate", "Sample",
+    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "RuleRate", "Sample",
     "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",
     "Thresholds", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip

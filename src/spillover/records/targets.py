@@ -27,7 +27,15 @@ class ScriptedWhat(Record):
     script: str
 
 
-TargetWhat = Annotated[LocalWhat | ScriptedWhat, Field(discriminator="kind")]
+class RemoteWhat(Record):
+    """A model behind an API, by the name that Inspect AI has for it; its content can't be known."""
+
+    kind: Literal["remote"] = "remote"
+    model: str
+    system: str | None = None
+
+
+TargetWhat = Annotated[LocalWhat | ScriptedWhat | RemoteWhat, Field(discriminator="kind")]
 
 
 class TargetWhere(Record):

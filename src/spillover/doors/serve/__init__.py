@@ -1,0 +1,1 @@
+"""``spillover serve``: an OpenAI-compatible chat server over the batched sampler."""

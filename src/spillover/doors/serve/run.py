@@ -1,0 +1,144 @@
+"""Loading the models and running the server until it is interrupted."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from spillover.auditing.learnt import find_finetune
+from spillover.errors import ConfigError, MissingExtraError, ModelError
+from spillover.models.open import adapter_folder, describe_target, open_target
+from spillover.records import LocalWhat, TargetSpec
+
+_NAME = re.compile(r"[\w.:@-]+(/[\w.:@-]+)*")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_GRACE = 3  # seconds that answers under way have once the server is to stop
+
+
+def describe_served(
+    model: str, *, name: str | None = None, adapters: Mapping[str, str], device: str = "auto"
+) -> dict[str, TargetSpec]:
+    """Return the specs of the base and of the base with each adapter, by the names of clients.
+
+    Args:
+        model: what `describe_target` understands, but no script.
+        name: what to call it; by default the last part of its path.
+        adapters: PEFT adapter or fine-tune folders by name.
+        device: where to run.
+
+    Raises:
+        ConfigError: a name can't be used, or twice, or ``model`` is a script.
+        ModelError: a fine-tune was made from another base model, or something can't be opened.
+    """
+    base = describe_target(model, name=name, device=device)
+    if not isinstance(base.what, LocalWhat):
+        raise ConfigError(f"{model} is not a local model: only those can be served")
+    found = {base.name: base}
+    for label, path in adapters.items():
+        if label in found:
+            raise ConfigError(f"two models would be called {label!r}: name one of them otherwise")
+        folder = str(adapter_folder(path))
+        spec = describe_target(model, adapter=folder, name=label, device=device)
+        made = find_finetune(spec)
+        if made is not None and made.recipe.what.base != base.what.model:
+            raise ModelError(
+                f"the fine-tune {path} was made from another base model ({made.recipe.where.base}) "
+                f"than {model}: serve it over its own"
+            )
+        found[label] = spec
+    for label in found:
+        if not _NAME.fullmatch(label):
+            raise ConfigError(
+                f"{label!r} can't be a model's name: letters, digits and . : @ - _ / can be in it"
+            )
+    return found
+
+
+def run_server(
+    specs: Mapping[str, TargetSpec],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    tell: Callable[[str], None],
+) -> None:
+    """Load the models and answer requests until interrupted.
+
+    Args:
+        specs: models by the names of clients, from `describe_served`.
+        host: address to listen on.
+        port: 0 takes any that is free.
+        tell: told what a user should know: the address, and a warning if others can reach it.
+
+    Raises:
+        MissingExtraError: the server's packages are not installed.
+        ConfigError: the address can't be listened on.
+        ModelError: a model can't be loaded.
+    """
+    try:
+        import uvicorn
+
+        from spillover.doors.serve.app import make_app
+    except ImportError as error:
+        raise MissingExtraError(
+            f"serving needs {error.name}: pip install 'spillover[serve]'"
+        ) from None
+    listener = _listen(host, port)  # before the models, which take a while
+    local = is_loopback(host)
+    with listener:
+        batcher = _load(specs)
+        app = make_app(batcher, hosts=_LOOPBACK | {_bracketed(host)} if local else None)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+        if not local:
+            tell(f"warning: {host} can be reached by others, who need no key to use these models")
+        address = f"{_bracketed(host)}:{listener.getsockname()[1]}"
+        tell(f"serving {', '.join(specs)} at http://{address}/v1 (Ctrl-C ends)")
+        server = uvicorn.Server(config)
+        orderly = server.shutdown
+
+        async def shutdown(sockets: list[socket.socket] | None = None) -> None:
+            batcher.halt()  # else the server would wait for all that is under way
+            await orderly(sockets)
+
+        server.shutdown = shutdown
+        server.run(sockets=[listener])
+
+
+def _load(specs: Mapping[str, TargetSpec]) -> Any:
+    """Open every model. The adapters are merged, so each has weights of its own."""
+    targets: dict[str, Any] = {name: open_target(spec) for name, spec in specs.items()}
+    from spillover.doors.serve.batcher import Batcher
+
+    return Batcher(targets)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach ``host``."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host.lower()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"can't listen on {host}, port {port}: {reason}; choose another --port or --host"
+        ) from None

@@ -1,0 +1,151 @@
+"""A remote model as a target, asked through Inspect AI, over our own server with faults."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("inspect_ai")
+pytest.importorskip("openai")
+pytest.importorskip("uvicorn")
+
+from faults import Faults, seeded
+from serving import running, tiny_target
+from spillover.errors import ConfigError, ModelError
+from spillover.models.open import describe_target, open_target
+from spillover.models.remote import RemoteTarget, describe_remote
+from spillover.records import Ask, Message, Settings
+
+SPEC = describe_remote("openai-api/local/tiny")
+
+
+def asks(count: int, **settings: Any) -> list[Ask]:
+    return [
+        Ask(
+            question="q",
+            paraphrase=0,
+            messages=(Message(role="user", content=f"word {i % 3}"),),
+            settings=Settings(**{"max_tokens": 6, **settings}),
+            seed=i,
+        )
+        for i in range(count)
+    ]
+
+
+def remote(monkeypatch: pytest.MonkeyPatch, url: str, **more: Any) -> RemoteTarget:
+    monkeypatch.setenv("LOCAL_BASE_URL", url)
+    monkeypatch.setenv("LOCAL_API_KEY", "any")
+    return RemoteTarget(SPEC, **{"max_calls": 1000, **more})
+
+
+def by_ask(target: RemoteTarget, asked: Sequence[Ask]) -> dict[str, Any]:
+    found = {answer.ask.id: answer for answer in target.ask(asked)}
+    assert set(found) == {ask.id for ask in asked}, "no answer is dropped"
+    return found
+
+
+def test_names() -> None:
+    assert (SPEC.name, SPEC.where.model) == ("tiny", "openai-api/local/tiny")
+    assert describe_remote("openai/a", system="be kind").id != describe_remote("openai/a").id
+    with pytest.raises(ConfigError, match="names no provider"):
+        describe_remote("tiny")
+
+
+def test_what_can_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NIX_API_KEY", raising=False)
+    for name in ("nix/tiny", "openai-api/nix/tiny"):
+        with pytest.raises(ModelError, match="can't use the remote model"):
+            RemoteTarget(describe_remote(name), max_calls=1)
+    with pytest.raises(ConfigError, match="max_calls is 0"):
+        RemoteTarget(SPEC, max_calls=0)
+
+
+def test_by_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = describe_target("remote:openai-api/local/tiny", system="be kind")
+    assert spec == describe_remote("openai-api/local/tiny", system="be kind")
+    with pytest.raises(ConfigError, match="takes no adapter"):
+        describe_target("remote:openai/a", adapter="b")
+    with pytest.raises(ConfigError, match="max_calls="):
+        open_target(spec)
+    monkeypatch.setenv("LOCAL_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("LOCAL_API_KEY", "any")
+    assert isinstance(open_target(spec, max_calls=3), RemoteTarget)
+
+
+def test_answers_repeat_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tiny_target()) as served:
+        target = remote(monkeypatch, served.url, logprobs=True)
+        first, again = by_ask(target, asks(12)), by_ask(target, asks(12))
+        assert {i: a.text for i, a in first.items()} == {i: a.text for i, a in again.items()}
+        assert len({answer.text for answer in first.values()}) > 8
+        for answer in first.values():
+            assert answer.missing is None
+            assert answer.finish in ("stop", "length")
+            assert 1 <= answer.tokens <= 6
+            assert answer.logprobs is not None
+            assert answer.tokens - 1 <= len(answer.logprobs) <= answer.tokens
+        assert target.calls == 24
+        (scored,) = target.ask(asks(1, continuations=("1", "2")))
+        assert scored.missing == "a remote model can't score given replies"
+        assert target.calls == 24
+
+
+def test_faults_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tiny_target()) as served:
+        clean = by_ask(remote(monkeypatch, served.url), asks(10))
+    kinds = ("429", "500", "cut", "silence")
+    with running(
+        tiny_target(), around=lambda app: Faults(app, seeded(3, share=0.3, kinds=kinds))
+    ) as spoilt:
+        target = remote(monkeypatch, spoilt.url, timeout=3)
+        found = by_ask(target, asks(10))
+        faults = [fault for fault in spoilt.app.seen if fault]
+        assert len(faults) >= 2
+        assert target.calls == len(spoilt.app.seen), "every call is counted"
+    assert {i: a.text for i, a in found.items()} == {i: a.text for i, a in clean.items()}
+    assert all(answer.missing is None for answer in found.values())
+
+
+def test_what_can_not_be_got_is_missing_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule: Any = ["garbage", "html", "no_logprobs", "500"]
+    with running(tiny_target(), around=lambda app: Faults(app, schedule)) as spoilt:
+        target = remote(monkeypatch, spoilt.url, connections=1, retries=0, logprobs=True)
+        found = [next(target.ask([ask])) for ask in asks(5)]
+        long = Ask(question="q", paraphrase=0, messages=(Message(role="user", content="w " * 400),))
+        found += target.ask([long])
+    missing = [answer.missing for answer in found]
+    assert missing[0]
+    assert missing[1]
+    assert (missing[2], found[2].logprobs) == (None, None)
+    assert missing[3]
+    assert "oh" in missing[3]
+    assert missing[4] is None
+    assert missing[5]
+    assert "context is 256" in missing[5]
+    assert all(answer.text == "" for answer in found if answer.missing)
+
+
+def test_the_budget_is_hard(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tiny_target(), around=lambda app: Faults(app, ["429"])) as spoilt:
+        target = remote(monkeypatch, spoilt.url, max_calls=5)
+        found = by_ask(target, asks(9))
+        found |= by_ask(target, [ask.model_copy(update={"seed": 99}) for ask in asks(1)])
+        assert len(spoilt.app.seen) == 5
+    missing = [answer.missing for answer in found.values() if answer.missing]
+    assert missing == ["the budget of 5 calls is spent"] * 6
+
+
+def test_a_reader_that_stops_ends_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tiny_target()) as served:
+        target = remote(monkeypatch, served.url, connections=1)
+        answers = target.ask(asks(200))
+        next(answers)
+        answers.close()  # type: ignore[attr-defined]
+        time.sleep(0.3)
+        calls = target.calls
+        time.sleep(0.3)
+        assert target.calls == calls < 200
