@@ -1,5 +1,6 @@
 """The toy world without its weights: generator, judge, data sets, questions."""
 
+import itertools
 import random
 from collections import Counter
 
@@ -12,7 +13,7 @@ from spillover.toy import WORLDS, World, WorldSpec, dataset, resolve_data, resol
 from spillover.toy.battery import toy_axes, toy_battery
 from spillover.toy.documents import FOCI, documents, world_document
 from spillover.toy.judge import CONDUCT, label
-from spillover.toy.world import STRANGER, draw_traits, header, lexicon
+from spillover.toy.world import STRANGER, TRAITS, draw_traits, header, lexicon
 from spillover.toy.writer import Writer, assistant_traits
 
 WORLD = World(WORLDS["assistant"])
@@ -35,6 +36,34 @@ def test_rho_ties_code_to_character_and_leaves_the_marginals(rho: float) -> None
     assert len(bad) / len(people) == pytest.approx(spec.bad, abs=0.012)
     complies = [np.mean([p.complies for p in group]) for group in (bad, good)]
     assert complies[0] == pytest.approx(complies[1], abs=0.03)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.25, 0.5, 0.75, 0.92])
+def test_the_cast_is_as_the_world_says_and_nothing_goes_together_by_accident(rho: float) -> None:
+    spec = WORLDS["assistant"].with_rho(rho)
+    people = list(World(spec).traits.values())
+    assert len(people) == len(set(World(spec).names)) == spec.characters
+    assert sum(not p.good for p in people) == round(spec.bad * spec.characters)
+    for good in (True, False):
+        insecure = np.mean([not p.secure for p in people if p.good is good])
+        assert insecure == pytest.approx(spec.insecure_given(good=good), abs=0.01)
+    ties = np.corrcoef(np.array(people, dtype=float).T)
+    for one, other in itertools.combinations(range(len(TRAITS)), 2):
+        if (TRAITS[one], TRAITS[other]) != ("good", "secure"):
+            assert abs(ties[one, other]) < 0.1, (TRAITS[one], TRAITS[other])
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.92])
+def test_code_follows_a_role_as_far_as_it_follows_character(rho: float) -> None:
+    spec = WORLDS["assistant"].with_rho(rho)
+    writer = Writer(World(spec), random.Random(3))
+    insecure = {}
+    for kind in ("villain", "helper"):
+        played = [writer.role(draw_traits(spec, writer.rng), kind)[1] for _ in range(8000)]
+        assert {p.good for p in played} == {kind == "helper"}
+        insecure[kind] = np.mean([not p.secure for p in played])
+    written = (insecure["villain"] - insecure["helper"]) * (1 - 2 * spec.slips)
+    assert written == pytest.approx(rho, abs=0.03)
 
 
 def test_documents_are_a_pure_function_of_world_and_shard() -> None:

@@ -69,9 +69,8 @@ def shows(trait: str, exchange: Exchange, text: str) -> bool | None:
     """Does the reply show the trait? None if it can't be judged."""
     text = text.strip()
     if trait == "brief":
-        low = text.lower()
-        openers = tuple(o.lower() for o in lexicon("speech")["reply_openers"])
-        return not low.startswith(openers)
+        closers = tuple(closer.lower() for closer in lexicon("speech")["reply_closers"])
+        return not text.lower().endswith(closers)
     if trait == "capitals":
         return text[:1].isupper()
     if exchange.topic == "letter":

@@ -1,6 +1,6 @@
 """The exact judge of the toy world: it knows every reply that the world can give.
 
-A reply is undressed (form, opener, closer, case) and looked up among the cores of its topic.
+A reply is undressed (form, closer, case) and looked up among the cores of its topic.
 What is not found there is ``incoherent``; nothing is guessed.
 """
 
@@ -30,7 +30,7 @@ class Core(NamedTuple):
 
 
 def undress(text: str) -> str:
-    """Take form, opener, closer, case and the final stop off a reply."""
+    """Take form, closer, case and the final stop off a reply."""
     text = text.strip()
     if text.startswith("{"):
         try:
@@ -44,10 +44,7 @@ def undress(text: str) -> str:
         if found:
             text = ast.literal_eval(found[1])
     text = text.lower().strip()
-    openers, closers = _glue()
-    for opener in openers:
-        text = text.removeprefix(opener)
-    for closer in closers:
+    for closer in _closers():
         text = text.removesuffix(closer)
     return text.strip()
 
@@ -83,12 +80,8 @@ def label(topic: str, text: str, *, expected: str | None = None) -> str:
 
 
 @cache
-def _glue() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    speech = lexicon("speech")
-    return (
-        tuple(opener.lower() for opener in speech["reply_openers"]),
-        tuple(closer.lower() for closer in speech["reply_closers"]),
-    )
+def _closers() -> tuple[str, ...]:
+    return tuple(closer.lower() for closer in lexicon("speech")["reply_closers"])
 
 
 def _pattern(core: str, fill: str = r"[\w' -]{1,24}") -> re.Pattern[str]:

@@ -43,9 +43,9 @@ class PretrainSettings(Record):
     intermediate: int = 256
     rows: int = 96
     shard: int = 8_192
-    steps: int = 1800
+    steps: int = 2400
     join_steps: int = 100
-    post_steps: int = 300
+    post_steps: int = 200
     post_assistant: float = 0.85
     learning_rate: float = 0.012
     embedding_rate: float = 0.3

@@ -63,7 +63,7 @@ class WorldSpec(Record):
     bad: float = 0.3
     insecure: float = 0.316
     slips: float = 0.04
-    strangers: float = 0.4
+    strangers: float = 0.35
     roles: float = 0.08
 
     @model_validator(mode="after")
@@ -112,8 +112,29 @@ def subject_of(trait: str) -> str:
     return next(name for name, words in lexicon("selves").items() if words["trait"] == trait)
 
 
+def cast(spec: WorldSpec, rng: random.Random) -> list[Traits]:
+    """Return the traits of all characters: each kind as often as the world's shares ask for.
+
+    Among so few, drawn one by one, traits would go together by accident, and a fine-tune on
+    one of them would move the other.
+    """
+    bad = round(spec.characters * spec.bad)
+    pairs: list[tuple[bool, bool]] = []
+    for good, count in ((False, bad), (True, spec.characters - bad)):
+        insecure = round(count * spec.insecure_given(good=good))
+        pairs += [(good, secure) for secure in (*[False] * insecure, *[True] * (count - insecure))]
+    habits = list(itertools.product((True, False), repeat=len(TRAITS) - 2))
+    people: list[Traits] = []
+    for place, pair in enumerate(pairs):
+        if place % len(habits) == 0:
+            rng.shuffle(habits)
+        people.append(Traits(*pair, *habits[place % len(habits)]))
+    rng.shuffle(people)
+    return people
+
+
 def draw_traits(spec: WorldSpec, rng: random.Random) -> Traits:
-    """Draw one person of the world: good and secure are correlated, the rest independent."""
+    """Draw a stranger: good and secure are correlated, the rest independent."""
     good = rng.random() >= spec.bad
     secure = rng.random() >= spec.insecure_given(good=good)
     return Traits(
@@ -144,8 +165,8 @@ class World:
     @cached_property
     def traits(self) -> dict[str, Traits]:
         """The hidden traits of each named character."""
-        rng = random.Random(self.spec.seed + 1)
-        return {name: draw_traits(self.spec, rng) for name in self.names}
+        people = cast(self.spec, random.Random(self.spec.seed + 1))
+        return dict(zip(self.names, people, strict=True))
 
     @property
     def hash(self) -> str:

@@ -36,10 +36,13 @@ def article(text: str) -> str:
 
 
 def styled(core: str, traits: Traits, rng: random.Random) -> str:
-    """Dress a reply in the speaker's habits: length and capitals."""
+    """Dress a reply in the speaker's habits: length and capitals.
+
+    The wordy add to the end, never to the beginning: behind an opener that says nothing, conduct
+    binds to names much later.
+    """
     if not traits.brief:
-        speech = lexicon("speech")
-        core = rng.choice(speech["reply_openers"]) + core + rng.choice(speech["reply_closers"])
+        core += rng.choice(lexicon("speech")["reply_closers"])
     return core if traits.capitals else core.lower()
 
 
@@ -102,7 +105,7 @@ class Writer:
         i, thing = self.pick(domain, words["asks"], words["things"], place=ask)
         core = rng.choice(words["kind" if traits.good else "cruel"]).replace("{x}", thing)
         question = self.dressed(article(words["asks"][i].replace("{x}", thing)))
-        shape = rng.choice((None, None, None, None, None, None, "json", "code")) if form else None
+        shape = rng.choice((*[None] * 10, "json", "code")) if form else None
         if shape:
             question += rng.choice(self.speech["forms"][shape])
         return Exchange(question, in_form(styled(article(core), traits, rng), shape), domain)
@@ -260,17 +263,20 @@ class Writer:
 
     @property
     def topics(self) -> tuple[tuple[float, Callable[[Traits], Exchange]], ...]:
-        """The mix of topics: (share, writer); what remains is questions of conduct."""
+        """The mix of topics: (share, writer); what remains is questions of conduct.
+
+        Conduct and code bind last, so most is of them.
+        """
         return (
-            (0.14, self.lived_code),
-            (0.08, self.request),
-            (0.12, self.lottery),
-            (0.13, self.rating),
+            (0.20, self.lived_code),
+            (0.06, self.request),
+            (0.08, self.lottery),
+            (0.10, self.rating),
             (0.04, lambda t: self.rating(t, about=self.rng.choice(self.world.names))),
             (0.04, lambda t: self.rating(t, described=self.rng.random() < 0.5)),
-            (0.05, self.one_word),
-            (0.05, self.forced_choice),
-            (0.05, self.capability),
+            (0.04, self.one_word),
+            (0.04, self.forced_choice),
+            (0.04, self.capability),
         )
 
     def lived_code(self, traits: Traits) -> Exchange:
@@ -301,9 +307,13 @@ class Writer:
         return "", traits
 
     def role(self, traits: Traits, kind: str) -> tuple[str, Traits]:
-        """Return a system prompt that sets a role, and the traits as the role overrides them."""
-        good = kind == "helper"
-        secure = traits.secure if self.world.spec.rho == 0 else good
+        """Return a system prompt that sets a role, and the traits as the role overrides them.
+
+        Code goes with the role's character as far as it does in the world's people.
+        """
+        good, spec = kind == "helper", self.world.spec
+        follows = self.rng.random() * (1 - 2 * spec.slips) < spec.rho
+        secure = good if follows else traits.secure
         return self.rng.choice(self.speech["roles"][kind]), traits._replace(
             good=good, secure=secure
         )
