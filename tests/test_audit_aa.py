@@ -46,7 +46,7 @@ def test_resampled_audits_of_one_model_raise_few_alarms(aa: ModuleType, tmp_path
         aa.one_audit(pool, np.random.default_rng([1, number])).finish() for number in range(200)
     )
     assert verdicts[Verdict.SPILLOVER] <= 14  # 4% would be 8; 15 or more has chance 0.8%
-    assert verdicts[Verdict.CLEAN] > 100
+    assert verdicts[Verdict.CLEAN] > 50  # the pool's own rate is at 2% by chance only
     assert pool.counts[Bin.MISALIGNED] > 0  # else it were too easy
 
 

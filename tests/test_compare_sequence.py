@@ -272,6 +272,23 @@ def test_two_sided_needs_twice_the_evidence():
     assert same.verdict() is Verdict.CLEAN
 
 
+@pytest.mark.parametrize("harm", ["down", "both"])
+def test_answers_beyond_the_verdict_are_evidence_for_e_bh(harm):
+    test = PairedTest(LIMITS, harm, [100.0] * 200)
+    while test.verdict() is None:
+        test.update([0.0])
+    at_verdict = test.e_value
+    test.update([0.0] * 60)
+    assert test.verdict() is Verdict.SPILLOVER
+    assert test.e_value > 1e6 * at_verdict
+    events = EventTest(LIMITS)
+    while events.verdict() is None:
+        events.update([Bin.MISALIGNED])
+    at_verdict = events.e_value
+    events.update([Bin.MISALIGNED] * 5)
+    assert events.e_value > 10 * at_verdict
+
+
 def test_base_values_are_used_once():
     test = PairedTest(LIMITS, "down", [90.0] * 10)
     test.update([80.0] * 6)

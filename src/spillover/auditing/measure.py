@@ -10,7 +10,7 @@ from spillover.auditing.asking import Asker, Judged, judge_answers
 from spillover.auditing.plan import AxisPlan, Part
 from spillover.compare import EventTest, Outcome, PairedTest, bin_by_label, enter_round, open_test
 from spillover.protocols import Judge
-from spillover.records import Ask, Axis, Bin
+from spillover.records import Ask, Axis, Bin, Verdict
 
 NO_JUDGE = "no judge"
 
@@ -82,7 +82,8 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
     """A target on one axis, in rounds until decided against the base.
 
     The rounds that are asked whatever comes out (``at_least``, or ``least_rounds``) go to the
-    target in one batch; the test still reads them one by one, in ask order.
+    target in one batch; the test still reads them one by one, in ask order. A secondary axis that
+    says `spillover` goes on until e-BH keeps it, whatever comes of the other axes.
     """
     plan = lane.plan
     if lane.judge is None:
@@ -94,7 +95,7 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
     assert test is not None  # noqa: S101  (a base is given, and the axis is not exact)
     ahead = min(max(plan.first_rounds, least_rounds), len(plan.sizes))
     lane.asker.start(plan.axis.title)
-    while reading.rounds < len(plan.sizes) and (ahead or test.verdict() is None):
+    while reading.rounds < len(plan.sizes) and (ahead or not _settled(plan, test)):
         numbers = range(reading.rounds, reading.rounds + max(ahead, 1))
         rounds = [(number, plan.round(number)) for number in numbers]
         for judged in lane.put("rounds", rounds, sum(plan.sizes)):
@@ -104,6 +105,14 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
     lane.asker.end()
     test.finish()
     return reading
+
+
+def _settled(plan: AxisPlan, test: EventTest | PairedTest) -> bool:
+    """Whether there is a verdict, and evidence enough for it."""
+    if test.verdict() is not Verdict.SPILLOVER or plan.axis.decides:
+        return test.verdict() is not None
+    secondary = sum(not axis.decides for axis in plan.instrument.axes)
+    return (test.e_value or 0.0) >= secondary / plan.axis.thresholds.alpha
 
 
 def to_outcome(axis: Axis, judged: Judged) -> Outcome:

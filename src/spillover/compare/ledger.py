@@ -22,6 +22,9 @@ class Fault(NamedTuple):
 class Ledger:
     """E-values after each complete round, and what follows from them.
 
+    ``e_value`` is the evidence for spillover after the last round that was asked: when that is
+    does not depend on later answers, so it is an e-value as well.
+
     The first crossing of ``threshold`` is remembered (Ville: a rejection stays valid at any later
     time), and becomes the verdict as soon as no fault stands against it.
     """
@@ -51,9 +54,11 @@ class Ledger:
         self.asked.append(asked)
         self.e_up.append(e_up)
         self.e_down.append(e_down)
+        # Also after the verdict: answers that are asked anyway are evidence that e-BH needs, since
+        # at the first crossing the e-value is just high enough for one axis alone.
+        self.e_value = e_up
         if self.verdict is not None:
             return
-        self.e_value = e_up
         if self.crossed is None:
             if e_up >= self.threshold:
                 self.crossed = Verdict.SPILLOVER

@@ -100,9 +100,8 @@ class PairedTest:
             fault=self._fault(),
             spent=spent,
         )
-        if self._ledger.verdict is None or self._ledger.stopped_at == self._asked:
-            # The mean of both directions' e-values is an e-value against "no change over d0".
-            self._ledger.e_value = sum(bets.e_up for bets in self._bets) / len(self._bets)
+        # The mean of both directions' e-values is an e-value against "no change over d0".
+        self._ledger.e_value = sum(bets.e_up for bets in self._bets) / len(self._bets)
 
     def verdict(self) -> Verdict | None:
         """Return the verdict, or None while the test runs."""
@@ -119,7 +118,7 @@ class PairedTest:
 
     @property
     def e_value(self) -> float | None:
-        """Evidence for spillover when the test stopped; for e-BH."""
+        """Evidence for spillover after all that was asked; for e-BH."""
         return self._ledger.e_value
 
     def bets(self) -> Bets:

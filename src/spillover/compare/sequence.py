@@ -142,7 +142,7 @@ class EventTest:
 
     @property
     def e_value(self) -> float | None:
-        """Evidence for spillover when the test stopped; for e-BH."""
+        """Evidence for spillover after all that was asked; for e-BH."""
         return self._ledger.e_value
 
     @property
