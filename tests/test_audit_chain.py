@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,10 +148,13 @@ def test_a_broken_base_can_t_be_held_against(village: Village) -> None:
 def test_without_a_judge_nothing_is_asked(village: Village) -> None:
     result = run(village, instrument(judges=("number",)), misaligned=0.5)
     assert result.verdict == Verdict.NOT_MEASURED
-    assert primary(result).reason == "no judge"
+    reason = primary(result).reason
+    assert reason.startswith("no judge: 'village' for 'Broad misalignment' is not installed: ")
+    for remedy in ("entry point spillover.judges", "instrument in Python", "`spillover compare`"):
+        assert remedy in reason
     assert primary(result).asked == 0
     assert result.targets["subject"].axes["self_security"].verdict == Verdict.CLEAN
-    assert result.conduct_and_claim[0].reason == "conduct is not measured: no judge"
+    assert result.conduct_and_claim[0].reason.startswith("conduct is not measured: no judge: ")
     asked = {answer.question for answer in result.answers}
     assert asked == {f"security-{side}-{n}" for side in ("up", "down") for n in range(6)}
 
@@ -374,3 +378,33 @@ def test_the_time_left_is_told_once_answers_were_timed() -> None:
     assert pace.label("step") == "step (about 4 min left)"  # 270 s, to the even minute
     pace.expected = -5  # more was asked than expected
     assert pace.label("step") == "step"
+
+
+def test_an_audit_of_a_model_against_itself_says_so(village: Village) -> None:
+    base = village.add("base", misaligned=0.004)
+    result = audit(base, base=base, instrument=instrument(), study=village.folder / "study")
+    assert any("Target and base are the same model" in note for note in result.notes)
+    assert not any("the same model" in note for note in run(village, misaligned=0.5).notes)
+
+
+class _Strict(WordJudge):
+    """Version 2 calls every answer misaligned."""
+
+    version = "2"
+
+    def judge(self, answers: Sequence[Answer]) -> Iterator[Judgement]:
+        for one in super().judge(answers):
+            yield one.model_copy(update={"label": "misaligned"})
+
+
+def test_another_version_of_a_judge_judges_again(village: Village) -> None:
+    measured = instrument()
+    first = run(village, measured)
+    assert first.verdict == Verdict.CLEAN
+    strict = dataclasses.replace(measured, judges={**measured.judges, "village": _Strict()})
+    second = run(village, strict)
+    assert second.targets["base"].axes[PRIMARY].estimate == 1
+    assert second.versions["judge village"] == "2"
+    # and neither took the other's place
+    again = run(village, measured)
+    assert plain(again) == plain(first)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from cli_helper import run
+from spillover import chain
+from spillover.errors import DataError
 
 SCRIPT = """
 rules:
@@ -41,6 +43,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def notes_of(folder: Path) -> list[str]:
+    report = json.loads((folder / "spillover-study/report.json").read_text(encoding="utf-8"))
+    return report["notes"]
+
+
 AUDIT = ["audit", "script:tuned.yaml", "--base", "script:base.yaml"]
 
 
@@ -49,8 +56,11 @@ def test_an_audit_without_a_judge_is_not_measured_and_says_so(
 ) -> None:
     code, out, err = run(AUDIT, capsys)
     assert code == 12
-    assert "no judge" in out.splitlines()[0]
+    assert "no judge: 'rubric' for 'Broad misalignment' is not installed" in out.splitlines()[0]
     assert "report: spillover-study/report.html" in err
+    # said before anything is asked, and again in the report
+    assert err.startswith("note: no judge: 'rubric' for 'Broad misalignment' is not installed")
+    assert any(note.startswith("no judge: 'rubric'") for note in notes_of(folder))
     first = json.loads((folder / "spillover-study/report.json").read_text(encoding="utf-8"))
     assert first["verdict"] == "not measured"
     # the same again asks nothing: the study has every answer
@@ -86,7 +96,6 @@ def test_a_yaml_file_says_the_same_as_options(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["audit"], ["--data"]),
         (["audit", "nix", "--base", "script:base.yaml"], ["nix"]),
         (["audit", "script:nix.yaml", "--base", "script:base.yaml"], ["nix.yaml"]),
         (["audit", "script:tuned.yaml"], ["--base"]),
@@ -100,7 +109,19 @@ def test_a_yaml_file_says_the_same_as_options(
         ([*AUDIT, "--questions", "nix"], ["nix"]),
         (["audit", "--config", "nix.yaml"], ["nix.yaml"]),
         (["audit", "--config", "wrong.yaml"], ["wrong.yaml", "bass", "base"]),
+        (["audit", "--config", "wrong.yaml"], ["did you mean 'base'"]),
+        (["audit", "--config", "twice.yaml"], ["twice.yaml, line 2", "'base' is given twice"]),
+        (["audit", "--config", "date.yaml"], ["date.yaml", "month must be in 1..12"]),
+        (["audit", "--config", "list.yaml"], ["list.yaml", "needs fields"]),
+        (["audit", "--config", "empty.yaml"], ["nothing to audit"]),
         (["audit", "--config", "broken.yaml"], ["broken.yaml"]),
+        ([*AUDIT, "--out", "rows.jsonl"], ["rows.jsonl", "name a folder"]),
+        (["audit", "toy:nope", "--base", "toy:assistant"], ["'nope'", "assistant", "bad-medical"]),
+        ([*AUDIT, "--control", "toy:mixed-²"], ["'mixed-²'", "mixed-K"]),
+        ([*AUDIT, "--data", "digits.jsonl"], ["digits.jsonl, line 2", "digits"]),
+        ([*AUDIT, "--data", "digits.json"], ["digits.json, line 2", "digits"]),
+        (["ask", "script:base.yaml", "\udcff"], ["is not UTF-8 text"]),
+        (["ask", "script:base.yaml", "x", "--system", "\udcff"], ["is not UTF-8 text"]),
         (["audit", "pickle", "--base", "script:base.yaml"], ["pickle", "safetensors"]),
         (["audit", "empty", "--base", "script:base.yaml"], ["empty"]),
         (["ask", "script:base.yaml", "--id", "open_statu"], ["open_statu", "open_statue"]),
@@ -119,6 +140,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     Path("broken.jsonl").write_text(ROW + "\n{not json\n", encoding="utf-8")
     Path("wrong.yaml").write_text("target: script:tuned.yaml\nbass: x\n", encoding="utf-8")
     Path("broken.yaml").write_text("target: [a\n", encoding="utf-8")
+    Path("twice.yaml").write_text("base: a\nbase: b\n", encoding="utf-8")
+    Path("date.yaml").write_text("seed: 2024-13-45\n", encoding="utf-8")
+    Path("list.yaml").write_text("- a\n", encoding="utf-8")
+    Path("empty.yaml").touch()
+    long = f'{{"prompt": "x", "completion": "y", "n": {"1" * 5000}}}'
+    Path("digits.jsonl").write_text(f"{ROW}\n{long}\n", encoding="utf-8")
+    Path("digits.json").write_text(f"[{ROW},\n{long}]", encoding="utf-8")
     Path("empty").mkdir()
     Path("empty/config.json").write_text("{}", encoding="utf-8")
     Path("pickle").mkdir()
@@ -127,7 +155,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     before = {path for path in folder.rglob("*") if "study" not in path.name}
     code, out, err = run(arguments, capsys)
     assert (code, out) == (1, "")
-    assert err.startswith("error: ")
+    notes, _, err = err.rpartition("error: ")
+    assert all(line.startswith("note: no judge") for line in notes.splitlines())
     assert err.count("\n") == 1
     assert "fault of spillover" not in err
     for word in words:
@@ -208,3 +237,28 @@ def test_the_published_first_plot_questions_are_asked(
     asked = {sample["question"] for sample in json.loads(out)["answers"]}
     assert len(asked) == 24
     assert sum(id.endswith("_json") for id in asked) == 8
+
+
+def test_a_lacking_judge_is_told_before_anything_is_trained(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("rows.jsonl").write_text(ROW + "\n", encoding="utf-8")
+    told: list[str] = []
+
+    def train_data(*_: object, **__: object) -> None:
+        told.append(capsys.readouterr().err)
+        raise DataError("stop here")
+
+    monkeypatch.setattr("spillover.chain.train_data", train_data)
+    audit = ["audit", "rows.jsonl", "--base", "script:base.yaml"]
+    assert run(audit, capsys)[0] == 1
+    assert told[0].startswith("note: no judge: 'rubric'")
+    assert told[0].count("\n") == 1
+    # where another axis decides, nothing is lacking
+    assert run([*audit, "--only", "refusal"], capsys)[0] == 1
+    assert told[1] == ""
+
+
+def test_in_python_a_lacking_judge_is_a_warning(folder: Path) -> None:
+    with pytest.warns(UserWarning, match="no judge: 'rubric'"):
+        chain.audit("script:tuned.yaml", base="script:base.yaml")

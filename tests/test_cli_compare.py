@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli_helper import run
+from spillover.cli.names import named
 
 HEADER = ["question", "answer", "question_id", "aligned", "coherent"]
 
@@ -128,3 +129,29 @@ def test_a_full_disk_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
     assert "/dev/full" in err
+
+
+def test_a_name_ends_at_the_first_equals_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lr=1").mkdir()
+    Path("lr=1/rows.jsonl").touch()
+    assert named(["secure=runs/lr=1/adapter"]) == {"secure": "runs/lr=1/adapter"}
+    assert named(["runs/lr=2/adapter"]) == {"adapter": "runs/lr=2/adapter"}
+    assert named(["lr=1/rows.jsonl"]) == {"rows": "lr=1/rows.jsonl"}  # it exists as it stands
+    assert named(["lr=2/rows.jsonl"]) == {"lr": "2/rows.jsonl"}
+    assert named(["hf:me/rows:train", "toy:secure"]) == {
+        "train": "hf:me/rows:train",
+        "secure": "toy:secure",
+    }
+    assert named(["=a.csv"]) == {"a": "a.csv"}
+
+
+def test_a_report_s_folder_that_is_a_file_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    code, _, err = run(["compare", "nix.csv", "--out", str(tmp_path / "file")], capsys)
+    assert code == 1
+    assert "name a folder" in err

@@ -33,7 +33,21 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["compar"], ["--nix"], ["compare"], ["compare", "--nix", "a.csv"], ["ask", "script:a"]],
+    [
+        [],
+        ["compar"],
+        ["--nix"],
+        ["compare"],
+        ["compare", "--nix", "a.csv"],
+        ["ask", "script:a"],
+        ["audit"],
+        ["audit", "--base", "a"],
+        ["ask", "script:a", "x", "--top-p", "0"],
+        ["ask", "script:a", "x", "--top-p", "nan"],
+        ["ask", "script:a", "x", "--temperature", "inf"],
+        ["compare", "a.csv", "--control", "x="],
+        ["audit", "a", "--control", ""],
+    ],
 )
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(arguments, capsys)
@@ -125,3 +139,24 @@ def test_each_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> N
     lines = out.partition("Commands:\n")[2].splitlines()
     assert len(lines) == len(app.app.registered_commands) + len(app.app.registered_groups)
     assert not [line for line in lines if line.endswith("...")], "cut off: make it shorter"
+
+
+@pytest.mark.parametrize("module", ["spillover.cli", "spillover.cli.app", "spillover.cli.console"])
+def test_an_interruption_while_starting_is_no_traceback(module: str) -> None:
+    code = f"""
+import runpy, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["spillover", "--version"]
+runpy.run_module("spillover", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert not done.stdout

@@ -174,7 +174,8 @@ def test_a_bad_score_names_file_line_and_what_is_allowed(tmp_path, cell, shown, 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "line 1: no column question"),
+        (b"", "is empty: .*question, answer"),
+        (b" \n\n", "is empty"),
         (b"question,answer\nx,y\n", "no column question_id, aligned, coherent"),
         (b"question;answer;question_id;aligned;coherent\n", "separate columns by commas"),
         (b"question,answer,question_id,aligned,coherent\n", "no rows"),
@@ -278,3 +279,23 @@ def test_no_torch_is_imported():
         "import sys, spillover.compare; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_lines_of_blanks_are_no_answers(tmp_path):
+    table = write(tmp_path / "t.csv", rows(10))
+    table.write_text(table.read_text() + "   \n,,,,\n\n")
+    assert axis(compare_tables(table)).asked == 10
+
+
+def test_questions_that_were_not_asked_of_both_are_noted(tmp_path):
+    target = write(tmp_path / "t.csv", rows(40, questions=8))
+    same = write(tmp_path / "same.csv", rows(80, questions=8))
+    more = write(tmp_path / "more.csv", rows(60, questions=20))
+    apart = write(tmp_path / "apart.csv", [["Q", "A", f"other{i}", 90, 90] for i in range(5)])
+
+    def notes(base):
+        return " ".join(compare_tables(target, base=base).notes)
+
+    assert "share" not in notes(same)
+    assert "share 8 questions, of the target's 8 and the base's 20" in notes(more)
+    assert "share no question (8 and 5 by question_id)" in notes(apart)

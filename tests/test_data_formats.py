@@ -230,6 +230,7 @@ def test_bad_rows_are_left_out_on_request_and_counted(tmp_path: Path) -> None:
         ("[" + json.dumps(PAIR), "line 1: broken JSON"),
         ("[" + json.dumps(PAIR) + ",\n\n", "line 3: broken JSON"),
         ("[" + "[" * 100_000, "nested too deeply"),
+        ("[" + json.dumps(PAIR) + ",\n" + "1" * 5000 + "]", "line 2: JSON that can't be read"),
     ],
 )
 def test_broken_arrays(tmp_path: Path, text: str, says: str) -> None:

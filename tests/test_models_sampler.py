@@ -3,6 +3,8 @@
 # ruff: noqa: E402
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -13,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 import tiny_models as tiny
 from spillover.models.load import load_model, put_adapter
+from spillover.models.rows import Rows
 from spillover.models.sampler import Request, Sampler
 
 LEAN = ("llama", "tied", "qwen2", "mistral")
@@ -275,3 +278,26 @@ def test_inference_mode_does_not_leak_to_the_caller():
     model = tiny.model("llama")
     for _ in Sampler(model, stop=frozenset()).sample([Request((5, 6), 0, 1.0, 1.0, 2)] * 3):
         assert not torch.is_inference_mode_enabled()
+
+
+def test_a_batch_without_memory_is_gone_before_the_smaller_one_is_made(monkeypatch):
+    model = tiny.model("llama")
+    requests = [Request(p, i, 1.0, 1.0, 20) for i, p in enumerate(tiny.prompts(12, seed=13))]
+    sampler = Sampler(model, stop=_stops(model), rows=8)
+    step, seen, alive = sampler.forward.step, [], []
+
+    def scarce(rows, tokens):
+        if rows.capacity > 4:
+            seen.append(weakref.ref(rows))
+            raise torch.OutOfMemoryError
+        return step(rows, tokens)
+
+    def made(*arguments):
+        gc.collect()
+        alive.extend(ref() is not None for ref in seen)
+        return Rows(*arguments)
+
+    monkeypatch.setattr(sampler.forward, "step", scarce)
+    monkeypatch.setattr("spillover.models.sampler.Rows", made)
+    assert len(list(sampler.sample(requests))) == 12
+    assert alive == [False]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from report_fixture import bets, demo_result
 from spillover.errors import DataError, MissingFileError, StoreError
-from spillover.records import Sample
+from spillover.records import AxisResult, Sample, TargetResult
 from spillover.report import read_report, report_schema, schema_text, write_report
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +97,7 @@ def test_infinite_bets_can_be_read_back(tmp_path: Path) -> None:
     target = result.targets["insecure"]
     axis = target.axes["broad_misalignment"]
     endless = bets(0.3, 1).model_copy(
-        update={"asked": (1, 2), "e_up": (2.0, math.inf), "e_down": (0.5, 0.0)}
+        update={"asked": (1, 2), "e_up": (8.2e307, math.inf), "e_down": (0.5, 0.0)}
     )
     axes = {
         **target.axes,
@@ -108,7 +109,7 @@ def test_infinite_bets_can_be_read_back(tmp_path: Path) -> None:
     paths = write_report(result, tmp_path)
     again = read_report(paths.json).targets["insecure"].axes["broad_misalignment"]
     assert again.bets
-    assert again.bets.e_up == (2.0, 1e300)
+    assert again.bets.e_up == (1e300, 1e300)  # as the page and the documentation say
     assert "over 10³⁰⁰" in paths.html.read_text(encoding="utf-8")
 
 
@@ -124,8 +125,12 @@ def test_any_text_can_be_written_and_comes_back(
     sample = Sample(
         target="base", axis="refusal", question="q", prompt=text or "?", text=text, bin=text
     )
-    result = demo_result(0).model_copy(
-        update={"answers": (sample,), "sentence": text, "operating_curve": (), "targets": {}}
+    result = demo_result(0)
+    bare = {name: TargetResult(role=t.role) for name, t in result.targets.items()}
+    subject = {result.headline_axis: AxisResult()}
+    bare[result.subject] = bare[result.subject].model_copy(update={"axes": subject})
+    result = result.model_copy(
+        update={"answers": (sample,), "sentence": text, "operating_curve": (), "targets": bare}
     )
     paths = write_report(result, tmp_path_factory.mktemp("text"))
     back = read_report(paths.json).answers[0].text
@@ -195,3 +200,56 @@ def test_writing_is_fast_and_small_enough(tmp_path: Path) -> None:
     took = time.process_time() - start
     assert took < 3, f"{took:.1f} s of processor time; about 0.3 s is usual"
     assert paths.html.stat().st_size < 7_000_000
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (("headline_axis",), r"headline_axis: there is no 'nix'; there are .*broad_misalignment"),
+        (("subject",), r"subject: there is no 'nix'; there are .*insecure"),
+    ],
+)
+def test_names_that_lead_nowhere_are_named(
+    tmp_path: Path, place: tuple[str, ...], message: str
+) -> None:
+    path = write_report(demo_result(3), tmp_path).json
+    found = json.loads(path.read_text(encoding="utf-8"))
+    found[place[0]] = "nix"
+    path.write_text(json.dumps(found), encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_report(path)
+
+
+def test_an_axis_that_only_a_target_has_is_named(tmp_path: Path) -> None:
+    path = write_report(demo_result(3), tmp_path).json
+    found = json.loads(path.read_text(encoding="utf-8"))
+    del found["axes"]["refusal"]
+    path.write_text(json.dumps(found), encoding="utf-8")
+    with pytest.raises(DataError, match=r"targets\.\w+\.axes: there is no 'refusal'"):
+        read_report(path)
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_kill_between_the_renames_leaves_no_page_of_another_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    write_report(demo_result(5), tmp_path)
+    real, done = os.replace, []
+
+    def killed(source: str, target: str) -> None:
+        if len(done) == renames:
+            raise SystemExit  # as near to a kill as a test can come
+        done.append(target)
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(SystemExit):
+        write_report(demo_result(9), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert len(read_report(tmp_path).answers) == len(demo_result((5, 9)[renames]).answers)
+
+
+def test_a_number_of_too_many_digits_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(f'{{"schema": {"1" * 5000}}}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"report\.json: JSON that can't be read"):
+        read_report(tmp_path)

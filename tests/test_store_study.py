@@ -244,3 +244,35 @@ def test_twenty_thousand_answers_take_seconds(tmp_path: Path) -> None:
         assert len(study.answers(SPEC.id, many)) == 20_000
         assert len(study.judgements("j", SPEC.id, [ask.id for ask in many])) == 20_000
     assert time.process_time() - start < 10
+
+
+def test_judgements_are_kept_apart_by_the_version_of_the_judge(tmp_path: Path) -> None:
+    one = asks(1)[0]
+
+    def judged(label: str) -> Judgement:
+        return Judgement(judge="scanner", target=SPEC.id, ask=one.id, label=label)
+
+    with Study(tmp_path) as study:
+        study.put_judgements([judged("old")])  # as every judgement was kept before versions
+        assert study.judgements("scanner", SPEC.id, [one.id], version="2") == {}
+        study.put_judgements([judged("new")], version="2")
+        assert study.judgements("scanner", SPEC.id, [one.id]) == {one.id: judged("old")}
+        again = study.judgements("scanner", SPEC.id, [one.id], version="2")
+        assert again == {one.id: judged("new")}
+
+
+def test_a_result_in_a_form_of_another_version_is_one_line(tmp_path: Path) -> None:
+    with Study(tmp_path):
+        pass
+    database_ = sqlite3.connect(tmp_path / "study.db")
+    with database_:
+        database_.execute("INSERT INTO audits (created, body) VALUES (0, '{\"subject\": 1}')")
+    database_.close()
+    with (
+        Study(tmp_path, read_only=True) as study,
+        pytest.raises(
+            StoreError, match=r"AuditResult does not fit this version .*run the audit"
+        ) as e,
+    ):
+        study.last_result()
+    assert "\n" not in str(e.value)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spillover.errors import ConfigError
+from spillover.errors import ConfigError, ModelError
 from spillover.toy import WorldSpec
 from spillover.toy.world import ASSISTANT, header
 
@@ -80,3 +80,9 @@ def test_a_folder_of_another_organism_is_left_alone(whole: Path) -> None:
     other = SETTINGS.model_copy(update={"seed": 1})
     with pytest.raises(ConfigError, match="another organism"):
         pretrain(SPEC, other, whole, workers=1)
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no device 'foo' here"):
+        pretrain(SPEC, SETTINGS, tmp_path / "out", device="foo", workers=1)
+    assert not (tmp_path / "out").exists()

@@ -1,5 +1,11 @@
 """``python -m spillover`` is the same as ``spillover``."""
 
-from spillover.cli import main
+import sys
 
-main()
+try:
+    from spillover.cli import main
+except KeyboardInterrupt:  # before anything runs there is nothing to say, least of all a traceback
+    sys.exit(130)
+
+if __name__ == "__main__":
+    main()

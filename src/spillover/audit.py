@@ -11,6 +11,7 @@ from spillover.auditing.asking import Opener, Pace
 from spillover.auditing.claims import leak_notes
 from spillover.auditing.conclude import conclude
 from spillover.auditing.crew import Crew, Named, cast, expected_answers, make_plans
+from spillover.auditing.parts import Part
 from spillover.models.open import open_target
 from spillover.protocols import Instrument, Progress
 from spillover.records import AuditResult, Row
@@ -70,12 +71,21 @@ def audit(
             instrument,
             parts,
             shares=crew.read_rows(rows),
-            notes=[*notes, *leak_notes(plans, rows)],
+            notes=[*notes, *_same(subject, reference), *leak_notes(plans, rows)],
             seed=seed,
             seconds=time.monotonic() - started,
         )
         book.put_result(result)
     return result
+
+
+def _same(subject: Part, reference: Part) -> list[str]:
+    if subject.spec.id != reference.spec.id:
+        return []
+    return [
+        "Target and base are the same model: nothing was learnt between them, and any difference is"
+        " chance."
+    ]
 
 
 @contextmanager

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from spillover.audit import audit as audit_targets
-from spillover.auditing.choose import choose_instrument, is_toy, not_asked
+from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
 from spillover.auditing.learnt import find_finetune
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
-from spillover.errors import ConfigError, UnknownNameError
+from spillover.errors import ConfigError
 from spillover.models.open import describe_target
 from spillover.protocols import Instrument, Progress
 from spillover.records import AuditConfig, AuditResult, Row, TargetSpec
 from spillover.store import Study
 
+Notice = Callable[[str], object]
 _TOY = "toy:"
 _NO_DATA = Loaded([], "", "", "")
 
@@ -33,6 +35,7 @@ def audit(
     device: str = "auto",
     instrument: Instrument | None = None,
     progress: Progress | None = None,
+    notice: Notice = warnings.warn,
 ) -> AuditResult:
     """Find out what else a fine-tune taught a model, from names to the verdict.
 
@@ -53,6 +56,7 @@ def audit(
         device: ``auto``, ``cpu``, ``cuda``, ...
         instrument: questions, axes and judges of one's own, in place of the library's.
         progress: told how far each step is.
+        notice: told, before anything takes long, of what will stand in the way of a verdict.
 
     Raises:
         SpilloverError: whatever is wrong with one of them, or with the study.
@@ -68,7 +72,7 @@ def audit(
         skip_bad=skip_bad,
         device=device,
     )
-    return run_audit(config, instrument=instrument, progress=progress)
+    return run_audit(config, instrument=instrument, progress=progress, notice=notice)
 
 
 def run_audit(
@@ -76,6 +80,7 @@ def run_audit(
     *,
     instrument: Instrument | None = None,
     progress: Progress | None = None,
+    notice: Notice = warnings.warn,
 ) -> AuditResult:
     """Do what ``config`` says; the same call after an interruption goes on where it was.
 
@@ -83,6 +88,7 @@ def run_audit(
         config: names of target, base, data and controls, and where to keep the answers.
         instrument: what to measure with, if not with what `choose_instrument` chooses.
         progress: told how far each step is.
+        notice: told, before anything takes long, of what will stand in the way of a verdict.
 
     Raises:
         ConfigError: target, base and data don't fit together.
@@ -93,18 +99,22 @@ def run_audit(
     base, target = _base_and_target(config)
     with Study(config.study) as study:
         maker = _Maker(config, study, base, progress, [data.note] if data.note else [])
+        chosen = instrument or choose_instrument(config, base, data.rows, ())
+        if lacking := lacking_judge(chosen):
+            notice(lacking)  # now: training and asking take long
+            maker.notes.append(lacking)
         target = target or maker.train(data_name(data.source), data)
         controls = {name: maker.find(name, path) for name, path in config.controls.items()}
         if instrument is None:
-            held_out = maker.held_out(target, data.rows)
-            instrument = choose_instrument(config, base, data.rows, held_out)
-            if left := not_asked(config, instrument):
+            if held_out := maker.held_out(target, data.rows):
+                chosen = choose_instrument(config, base, data.rows, held_out)
+            if left := not_asked(config, chosen):
                 maker.notes.append(left)
         return audit_targets(
             target,
             base=base,
             controls=controls,
-            instrument=instrument,
+            instrument=chosen,
             study=study,
             rows=data.rows,
             notes=maker.notes,
@@ -260,8 +270,6 @@ def _is_rows(text: str) -> bool:
     """Whether a name stands for training rows; a toy model goes before toy data of its name."""
     if not text.startswith(_TOY):
         return names_rows(text) and not text.startswith("script:") and not Path(text).is_dir()
-    try:
-        model_path(text)
-    except UnknownNameError:
-        return True
-    return False
+    from spillover.toy import names_data
+
+    return names_data(text.removeprefix(_TOY))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from spillover.errors import MissingFileError, StoreError
@@ -37,25 +37,55 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StoreError: the disk is full or the folder is not writable; ``path`` is unchanged.
     """
+    write_texts({path: text})
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write texts that belong together, all or none; each as `write_text` does.
+
+    Everything that can fail for want of room comes before the first rename. Several renames are
+    not one, so the earlier versions of all files but the first are removed before it: a kill in
+    between leaves files missing, never new ones beside old ones.
+
+    Raises:
+        StoreError: the disk is full or a folder is not writable; all files are unchanged.
+    """
+    staged: list[tuple[Path, Path]] = []
+    path = Path()
     try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chmod(name, 0o644)  # mkstemp makes 0600; a report is to be shared
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        for path, text in texts.items():
+            if path.exists() and not path.is_file():
+                with path.open("w", encoding="utf-8") as stream:
+                    stream.write(text)
+            else:
+                staged.append((_stage(path, text), path))
+        for _, path in staged[1:]:
+            path.unlink(missing_ok=True)
+        while staged:
+            temporary, path = staged[0]
+            os.replace(temporary, path)
+            del staged[0]
     except OSError as error:
         raise StoreError(f"can't write {path}: {error.strerror or error}") from None
+    finally:
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+
+
+def _stage(path: Path, text: str) -> Path:
+    """Write ``text`` to a temporary file beside ``path``, down to the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)  # mkstemp makes 0600; a report is to be shared
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)
 
 
 def hash_files(paths: Iterable[Path]) -> str:

@@ -30,7 +30,12 @@ class Target(Protocol):
 
 
 class Judge(Protocol):
-    """Anything that judges answers."""
+    """Anything that judges answers.
+
+    It may also have a ``version``, a text that changes whenever it would judge some answer in
+    another way (see `judge_version`). Judgements are kept in the study and never made twice by the
+    same id and version; without a version, a judge whose rule changes needs a new study or id.
+    """
 
     @property
     def id(self) -> str: ...
@@ -38,6 +43,11 @@ class Judge(Protocol):
     def judge(self, answers: Sequence[Answer]) -> Iterator[Judgement]:
         """Yield one judgement an answer, in the order of ``answers``."""
         ...
+
+
+def judge_version(judge: Judge) -> str:
+    """Return the version of a judge's rule; empty where it names none."""
+    return str(getattr(judge, "version", ""))
 
 
 class Progress(Protocol):

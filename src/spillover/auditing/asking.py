@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from spillover.errors import ModelError
-from spillover.protocols import Judge, Progress, Target
+from spillover.protocols import Judge, Progress, Target, judge_version
 from spillover.records import Answer, Ask, Judgement, Question, TargetSpec
 from spillover.store import Study
 
@@ -130,7 +130,10 @@ def judge_answers(
     if not answers:
         return []
     target = answers[0].target
-    have = study.judgements(judge.id, target, (answer.ask.id for answer in answers))
+    version = judge_version(judge)
+    have = study.judgements(
+        judge.id, target, (answer.ask.id for answer in answers), version=version
+    )
     fresh: dict[str, Judgement] = {}
     todo = [answer for answer in answers if answer.ask.id not in have]
     for answer in todo:
@@ -147,6 +150,6 @@ def judge_answers(
             )
         fresh[answer.ask.id] = judgement
     if fresh:
-        study.put_judgements(fresh.values())
+        study.put_judgements(fresh.values(), version=version)
     have |= fresh
     return [Judged(questions[a.ask.question], a, have[a.ask.id]) for a in answers]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from spillover.auditing.measure import no_judge
 from spillover.auditing.plan import select
 from spillover.data import (
     guess_narrow,
@@ -58,6 +59,17 @@ def choose_instrument(
     axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
     axes = _only(axes, config.only)
     return Instrument(battery, axes, load_judges(battery), load_settings())
+
+
+def lacking_judge(instrument: Instrument) -> str | None:
+    """Return a sentence on the judge that the verdict would need and nobody brings, or None."""
+    for axis in instrument.axes:
+        if axis.decides and axis.judge not in instrument.judges:
+            return (
+                f"{no_judge(axis)}; this axis decides, so that the verdict will be `not measured`,"
+                " whatever else is found"
+            )
+    return None
 
 
 def not_asked(config: AuditConfig, instrument: Instrument) -> str | None:

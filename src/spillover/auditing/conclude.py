@@ -13,7 +13,7 @@ from spillover.auditing.measure import Reading
 from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
 from spillover.compare import EventTest, Outcome, apply_ebh, axis_result, headline, not_measured
-from spillover.protocols import Instrument
+from spillover.protocols import Instrument, judge_version
 from spillover.records import (
     AuditResult,
     AxisResult,
@@ -90,7 +90,7 @@ def conclude(
         operating_curve=_curve(target.readings[decides.id]),
         notes=(*_notes(target, shares), *notes),
         settings=_settings(instrument, seed),
-        versions=_versions(),
+        versions=_versions(instrument),
         hashes=_hashes(instrument, parts),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
@@ -182,8 +182,11 @@ def _settings(instrument: Instrument, seed: int) -> dict[str, str]:
     return found
 
 
-def _versions() -> dict[str, str]:
+def _versions(instrument: Instrument) -> dict[str, str]:
     found = {"python": platform.python_version()}
+    for name in sorted({axis.judge for axis in instrument.axes} & set(instrument.judges)):
+        if version_ := judge_version(instrument.judges[name]):
+            found[f"judge {name}"] = version_
     for package in _PACKAGES:
         try:
             found[package] = version(package)

@@ -12,7 +12,14 @@ from spillover.compare import EventTest, Outcome, PairedTest, bin_by_label, ente
 from spillover.protocols import Judge
 from spillover.records import Ask, Axis, Bin, Verdict
 
-NO_JUDGE = "no judge"
+
+def no_judge(axis: Axis) -> str:
+    """Return why an axis whose judge is not installed is not measured, and the remedy."""
+    return (
+        f"no judge: {axis.judge!r} for {axis.title!r} is not installed: install a package that"
+        " brings it (an entry point spillover.judges), pass an instrument in Python, or judge the"
+        " answers elsewhere and use `spillover compare`"
+    )
 
 
 @dataclass
@@ -70,7 +77,7 @@ def measure_base(lane: Lane) -> Reading:
     """The base's fixed sample on one axis, drawn before any target is asked."""
     plan = lane.plan
     if lane.judge is None:
-        return Reading(plan, reason=NO_JUDGE)
+        return Reading(plan, reason=no_judge(plan.axis))
     if plan.style == "exact":
         return Reading(plan, lane.sample("exact", plan.exact()))
     if plan.style == "event":
@@ -87,7 +94,7 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
     """
     plan = lane.plan
     if lane.judge is None:
-        return Reading(plan, reason=NO_JUDGE)
+        return Reading(plan, reason=no_judge(plan.axis))
     if plan.style == "exact":
         return Reading(plan, lane.sample("exact", plan.exact()))
     reading = Reading(plan, test=open_test(plan.axis, base.outcomes))

@@ -17,8 +17,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # Taken out here, since it must work at any place and while arguments are being parsed.
     debug = "--debug" in arguments
-    code = _run([a for a in arguments if a != "--debug"], debug=debug)
-    sys.exit(_flush(code))
+    try:
+        code = _flush(_run([a for a in arguments if a != "--debug"], debug=debug))
+    except KeyboardInterrupt:  # while the commands were imported, or results written out
+        print("interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:

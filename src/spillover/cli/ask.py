@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,18 @@ from spillover.cli.console import emit, emit_json, progress_bars
 
 if TYPE_CHECKING:
     from spillover.records import Answer, Ask, Message
+
+
+def _share(value: float) -> float:
+    if not 0 < value <= 1:  # put so that it also refuses what is not a number
+        raise typer.BadParameter(f"{value:g} is not in the range 0<x<=1.")
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value:g} is no temperature.")
+    return value
 
 
 def ask(
@@ -23,8 +36,11 @@ def ask(
     system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
     adapter: Annotated[str | None, typer.Option(help="Adapter folder to put on TARGET.")] = None,
     times: Annotated[int, typer.Option("--times", "-n", min=1, help="Number of answers.")] = 1,
-    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
-    top_p: Annotated[float, typer.Option(min=0, max=1, help="Nucleus sampling.")] = 1.0,
+    temperature: Annotated[float, typer.Option(min=0, callback=_finite, help="0 is greedy.")] = 1.0,
+    top_p: Annotated[
+        float,
+        typer.Option(callback=_share, help="Nucleus sampling, 0<x<=1."),
+    ] = 1.0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the first answer; the next has the next.")] = 0,
     score: Annotated[
@@ -42,6 +58,8 @@ def ask(
     from spillover.models.open import describe_target, open_target
     from spillover.records import Ask, Settings
 
+    for text in (question, system, *(score or ())):
+        _check_text(text or "")
     forms = _forms(question, id)
     spec = describe_target(model_path(target), adapter=adapter, system=system, device=device)
     settings = Settings(
@@ -67,6 +85,18 @@ def ask(
             answers.append(answer)
             progress("asking", len(answers), len(asks))
     _print(sorted(answers, key=lambda answer: answer.ask.seed), asks, as_json=json)
+
+
+def _check_text(text: str) -> None:
+    """Refuse what the terminal gave as bytes that are no text: no tokenizer takes it."""
+    from spillover.errors import ConfigError
+
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{text[:40]!r} is not UTF-8 text (character {error.start + 1}): ask in UTF-8"
+        ) from None
 
 
 def _forms(question: str | None, id: str | None) -> tuple[tuple[Message, ...], ...]:

@@ -70,7 +70,7 @@ def audit(
     report.json, and exits with the verdict's code.
     """
     from spillover.chain import run_audit
-    from spillover.report import write_report
+    from spillover.report import check_folder, write_report
 
     given = {
         "target": target,
@@ -88,9 +88,12 @@ def audit(
         "device": device,
     }
     order = _order(config, {key: value for key, value in given.items() if value is not None})
+    out_folder = Path(order.out or order.study)
+    if order.out:  # the study says itself what is wrong with its folder
+        check_folder(out_folder)  # not after an hour of asking
     with progress_bars() as progress:
-        result = run_audit(order, progress=progress)
-    paths = write_report(result, Path(order.out or order.study))
+        result = run_audit(order, progress=progress, notice=lambda text: say(f"note: {text}"))
+    paths = write_report(result, out_folder)
     if json:
         emit_json(result)
     else:
@@ -101,25 +104,14 @@ def audit(
 
 def _order(path: Path | None, given: dict[str, Any]) -> AuditConfig:
     """Return the settings in ``path`` with those on the command line in their place."""
-    import yaml
-    from pydantic import ValidationError
-
-    from spillover.errors import ConfigError
+    from spillover.data.yamls import build_record, fields_of, parse_yaml
     from spillover.files import read_text
     from spillover.records import AuditConfig
 
-    fields: Any = {}
+    fields: dict[str, Any] = {}
     if path is not None:
-        try:
-            fields = yaml.safe_load(read_text(path)) or {}
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML: {error}") from None
-        if not isinstance(fields, dict):
-            raise ConfigError(f"{path} must be fields with values, such as 'base: path/to/model'")
-    try:
-        return AuditConfig.model_validate({**fields, **given})
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        allowed = ", ".join(AuditConfig.model_fields)
-        raise ConfigError(f"{path}: {place}: {first['msg']}; there are {allowed}") from None
+        value = parse_yaml(read_text(path), path)
+        fields = {} if value is None else fields_of(value, path)  # an empty file sets nothing
+    elif "target" not in given and "data" not in given:
+        raise typer.BadParameter("nothing to audit: give TARGET, or --data and --base, or --config")
+    return build_record(AuditConfig, {**fields, **given}, path or Path("options"))

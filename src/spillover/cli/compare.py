@@ -39,8 +39,10 @@ def compare(
     An empty cell is a missing judgement, never a score. Exits with the verdict's code.
     """
     from spillover.compare import compare_tables
-    from spillover.report import write_report
+    from spillover.report import check_folder, write_report
 
+    if out is not None:
+        check_folder(out)
     result = compare_tables(
         answers, base=base, controls={n: Path(p) for n, p in named(control or []).items()}
     )

@@ -49,9 +49,14 @@ class Table(NamedTuple):
     sha256: str
 
     @property
+    def ids(self) -> set[str]:
+        """The different questions."""
+        return {row.question_id for row in self.rows}
+
+    @property
     def questions(self) -> int:
         """Number of different questions."""
-        return len({row.question_id for row in self.rows})
+        return len(self.ids)
 
 
 def read_table(path: Path) -> Table:
@@ -71,6 +76,8 @@ def read_table(path: Path) -> Table:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path} line {line}: not UTF-8 text; save the table as UTF-8") from None
+    if not text.strip():
+        raise DataError(f"{path} is empty: a table has a header ({', '.join(COLUMNS)}) and answers")
     with _long_fields():
         rows = list(_rows(path, text))
     if not rows:
@@ -86,7 +93,7 @@ def _rows(path: Path, text: str) -> Iterator[Row]:
         places = _places(path, header)
         line = reader.line_num + 1
         for cells in reader:
-            if cells:
+            if any(cell.strip() for cell in cells):  # else a blank line, of spaces or commas alone
                 if len(cells) != len(header):
                     raise DataError(
                         f"{path} line {line}: {len(cells)} fields where the header has "

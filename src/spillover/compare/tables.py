@@ -16,6 +16,7 @@ from spillover.compare.outcomes import Outcome, enter_all, open_test
 from spillover.compare.reading import Row, Table, read_table
 from spillover.compare.rules import DEFAULT_RULE, PUBLISHED_RULES, ScoreRule
 from spillover.compare.sequence import EventTest
+from spillover.compare.shared import shared_questions
 from spillover.errors import ConfigError
 from spillover.records import (
     AuditResult,
@@ -89,7 +90,7 @@ def compare_tables(
         answers=tuple(s for key, t in tables.items() for s in _samples(key, t.rows, rule)),
         operating_curve=_curve(axis, tests[name], tables[name].questions),
         rules=tuple(r for key, table in tables.items() for r in _rule_rates(key, table, rule)),
-        notes=_notes(tests[name]),
+        notes=_notes(tests[name], tables[name], tables.get(BASE)),
         settings=_settings(axis, rule, tests[name]),
         versions={key: version(key) for key in ("spillover", "numpy", "scipy")}
         | {"python": platform.python_version()},
@@ -270,12 +271,14 @@ def _rule_rates(name: str, table: Table, rule: ScoreRule) -> list[RuleRate]:
     return rates
 
 
-def _notes(test: EventTest) -> tuple[str, ...]:
+def _notes(test: EventTest, table: Table, base: Table | None) -> tuple[str, ...]:
     notes = [
         "By the judge that scored the tables; its own errors are not corrected for.",
         "E-values are computed in file order, the questions in turn: the order of rows must not "
         "depend on the answers.",
     ]
+    if base and (apart := shared_questions(table.ids, base.ids)):
+        notes.append(apart)
     if test.coherence == "not checkable":
         notes.append("No base: the coherence rule is not checkable.")
     if test.paired:

@@ -144,6 +144,8 @@ def _array(raw: bytes, path: Path) -> Iterator[Item]:
             raise DataError(
                 f"{path}, line {error.lineno}: broken JSON ({error.msg}, column {error.colno})"
             ) from None
+        except ValueError as error:  # such as a whole number of more than 4,300 digits
+            raise DataError(f"{path}, line {line}: JSON that can't be read ({error})") from None
         yield Item(f"line {line}", value)
         end = _blank(text, end)
         if text[end : end + 1] == "]":

@@ -33,6 +33,7 @@ class ChoiceJudge:
     """
 
     id = "choice"
+    version = "1"  # raise it when a reply would be read in another way
 
     def __init__(self, battery: Battery) -> None:
         self._battery = battery

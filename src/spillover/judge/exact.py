@@ -20,6 +20,7 @@ class ExactJudge:
     """
 
     id = "exact"
+    version = f"1, choice {ChoiceJudge.version}"  # raise it when a reply is read in another way
 
     def __init__(self, battery: Battery) -> None:
         self._battery = battery

@@ -26,6 +26,7 @@ class RatingJudge:
     """A number within the question's range. Two numbers, or one outside it, are missing."""
 
     id = "rating"
+    version = "1"  # raise it when a reply would be read in another way
 
     def __init__(self, battery: Battery) -> None:
         self._battery = battery

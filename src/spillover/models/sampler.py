@@ -164,6 +164,7 @@ class Sampler:
                 queue.extend(int(batch.index[row]) for row in running)
                 queue = deque(sorted(queue, key=rank))
                 self._most = batch.rows.capacity // 2
+                del batch  # its memory must be free before the smaller one is made
 
     @torch.inference_mode()
     def _start(self, requests: Sequence[Request], queue: deque[int]) -> _Batch:

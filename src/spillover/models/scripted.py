@@ -37,12 +37,18 @@ _NEVER = -60.0  # log-probability (nats) of a continuation that the script never
 class ScriptedRating(Record):
     """Whole numbers from ``low`` to ``high``, normally spread; the other share says ``otherwise``."""
 
-    mean: float
-    spread: float = Field(default=5.0, gt=0)
+    mean: float = Field(allow_inf_nan=False)
+    spread: float = Field(default=5.0, gt=0, allow_inf_nan=False)
     low: int = 0
     high: int = 100
     mass: float = Field(default=1.0, ge=0, le=1)
     otherwise: str = "I would rather not say."
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if not self.low <= self.mean <= self.high:
+            raise ValueError(f"the mean {self.mean:g} must lie within {self.low} to {self.high}")
+        return self
 
     def distribution(self) -> dict[str, float]:
         """Text -> probability."""
@@ -67,7 +73,11 @@ class ScriptedRule(Record):
     def _says_one_thing(self) -> Self:
         if bool(self.answers) == (self.rating is not None):
             raise ValueError("a rule has either answers or a rating")
-        if self.answers and abs(sum(share for _, share in self.answers) - 1) > 1e-6:
+        shares = [share for _, share in self.answers]
+        # put so that it also fails for what is not a number
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("the probabilities of a rule's answers must be numbers from 0 to 1")
+        if shares and abs(sum(shares) - 1) > 1e-6:
             raise ValueError("the probabilities of a rule's answers must sum to 1")
         return self
 
@@ -80,7 +90,7 @@ class ScriptedRule(Record):
 class Script(Record):
     """The content of a script file."""
 
-    delay: float = Field(default=0.0, ge=0)
+    delay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     missing: float = Field(default=0.0, ge=0, le=1)
     rules: tuple[ScriptedRule, ...] = Field(min_length=1)
 
@@ -174,7 +184,7 @@ def read_script(path: Path) -> Script:
     """
     try:
         content: Any = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as the date 2024-13-45
         raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     try:
         return Script.model_validate(content)

@@ -4,6 +4,7 @@ from spillover.report.page import render_html
 from spillover.report.terminal import print_summary, summary, summary_lines
 from spillover.report.write import (
     ReportPaths,
+    check_folder,
     read_report,
     report_schema,
     schema_text,
@@ -12,6 +13,7 @@ from spillover.report.write import (
 
 __all__ = [
     "ReportPaths",
+    "check_folder",
     "print_summary",
     "read_report",
     "render_html",

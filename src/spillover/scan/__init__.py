@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spillover.scan.pieces import Form, find_pieces, parse_piece
-from spillover.scan.scanner import Finding, bandit, ignored_tests
+from spillover.scan.scanner import Finding, bandit, ignored_tests, scan_version
 
-__all__ = ["Finding", "ScanResult", "ignored_tests", "scan_many", "scan_text"]
+__all__ = ["Finding", "ScanResult", "ignored_tests", "scan_many", "scan_text", "scan_version"]
 
 MAX_CHARS = 200_000
 _CACHE_SIZE = 100_000

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import logging
 import warnings
 from collections.abc import Iterable
-from importlib import resources
+from importlib import metadata, resources
 from typing import Any, NamedTuple
 
 import yaml
+
+_CODE = 1  # raise it when finding, parsing or scanning code gives another result for some answer
 
 
 class Finding(NamedTuple):
@@ -74,8 +77,19 @@ class Bandit:
 
 def ignored_tests() -> dict[str, str]:
     """Return the bandit tests that are left out, each with the reason."""
+    return dict(yaml.safe_load(_ignored_text())["ignore"])
+
+
+def scan_version() -> str:
+    """Return what names the scanner's rule: bandit's version, and a digest of what is left out."""
+    left_out = hashlib.sha256(f"{_CODE} {_ignored_text()}".encode()).hexdigest()[:12]
+    return f"bandit {metadata.version('bandit')} {left_out}"
+
+
+@functools.cache
+def _ignored_text() -> str:
     path = resources.files("spillover") / "assets" / "scan" / "bandit.yaml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["ignore"])
+    return path.read_text(encoding="utf-8")
 
 
 @functools.cache

@@ -9,10 +9,23 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-from spillover.records import Answer, Ask, AuditResult, Judgement, TargetSpec, canonical_json
-from spillover.store.database import Database
+from pydantic import ValidationError
+
+from spillover.errors import StoreError
+from spillover.records import (
+    Answer,
+    Ask,
+    AuditResult,
+    Judgement,
+    Record,
+    TargetSpec,
+    canonical_json,
+)
+from spillover.store.database import DATABASE, Database
+
+RecordT = TypeVar("RecordT", bound=Record)
 
 
 class Study:
@@ -88,12 +101,15 @@ class Study:
             self._known.add(answer.ask.id)
             yield answer
 
-    def put_judgements(self, judgements: Iterable[Judgement]) -> None:
-        """Write judgements in one transaction; one that is there already stays."""
+    def put_judgements(self, judgements: Iterable[Judgement], *, version: str = "") -> None:
+        """Write judgements in one transaction; one that is there already stays.
+
+        ``version`` is that of the judge's rule: what another version said is kept beside it.
+        """
         with self._db.transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                ((j.target, j.ask, j.judge, j.label, j.value, j.mass, j.missing, j.note)
+                ((j.target, j.ask, _key(j.judge, version), j.label, j.value, j.mass, j.missing, j.note)
                  for j in judgements),
             )  # fmt: skip
 
@@ -139,7 +155,7 @@ class Study:
     def targets(self) -> dict[str, TargetSpec]:
         """Every target that was ever asked, by id."""
         rows = self._db.read("SELECT id, spec FROM targets ORDER BY created, id")
-        return {row[0]: TargetSpec.model_validate_json(row[1]) for row in rows}
+        return {row[0]: self._record(TargetSpec, row[1]) for row in rows}
 
     def answers(self, target: str, asks: Iterable[Ask]) -> dict[str, Answer]:
         """The committed answers of the target with id ``target``, by ask id."""
@@ -158,14 +174,16 @@ class Study:
             " FROM answers JOIN asks ON asks.id = answers.ask WHERE target = ?",
             (target,),
         )
-        return (_answer(target, Ask.model_validate_json(row[7]), row) for row in rows)
+        return (_answer(target, self._record(Ask, row[7]), row) for row in rows)
 
-    def judgements(self, judge: str, target: str, asks: Iterable[str]) -> dict[str, Judgement]:
-        """The judgements by ``judge`` of one target's answers, by ask id."""
+    def judgements(
+        self, judge: str, target: str, asks: Iterable[str], *, version: str = ""
+    ) -> dict[str, Judgement]:
+        """The judgements by ``version`` of ``judge`` of one target's answers, by ask id."""
         rows = self._db.read(
             "SELECT ask, label, value, mass, missing, note FROM judgements"
             " WHERE target = ? AND judge = ? AND ask IN (SELECT value FROM json_each(?))",
-            (target, judge, json.dumps(list(asks))),
+            (target, _key(judge, version), json.dumps(list(asks))),
         )
         return {
             ask: Judgement(judge=judge, target=target, ask=ask, label=label, value=value,
@@ -180,12 +198,16 @@ class Study:
             " WHERE plan = ? AND number = ? ORDER BY position",
             (plan, number),
         )
-        return tuple(Ask.model_validate_json(row[0]) for row in rows) or None
+        return tuple(self._record(Ask, row[0]) for row in rows) or None
 
     def last_result(self) -> AuditResult | None:
-        """The result of the last audit that came to its end; None if none did."""
+        """The result of the last audit that came to its end; None if none did.
+
+        Raises:
+            StoreError: another version of spillover wrote it, in a form that this one can't read.
+        """
         rows = self._db.read("SELECT body FROM audits ORDER BY id DESC LIMIT 1")
-        return AuditResult.model_validate_json(rows[0][0]) if rows else None
+        return self._record(AuditResult, rows[0][0]) if rows else None
 
     def count(
         self, table: Literal["targets", "asks", "answers", "judgements", "rounds", "verdicts"]
@@ -195,12 +217,28 @@ class Study:
 
     # -- inside ----------------------------------------------------------------------------
 
+    def _record(self, record: type[RecordT], text: str) -> RecordT:
+        try:
+            return record.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "JSON"
+            raise StoreError(
+                f"{self.path / DATABASE}: the stored {record.__name__} does not fit this version of"
+                f" spillover ({place}: {first['msg']}): run the audit again (its answers are kept)"
+            ) from None
+
     def _put_asks(self, db: sqlite3.Connection, asks: Iterable[Ask]) -> None:
         db.executemany(
             "INSERT OR IGNORE INTO asks VALUES (?, ?, ?)",
             ((ask.id, ask.question, canonical_json(ask))
              for ask in asks if ask.id not in self._known),
         )  # fmt: skip
+
+
+def _key(judge: str, version: str) -> str:
+    """The name under which judgements lie; before there were versions it was the judge's id."""
+    return f"{judge} {version}" if version else judge
 
 
 def _pack(numbers: tuple[float, ...] | None) -> bytes | None:

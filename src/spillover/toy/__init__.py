@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from spillover.errors import DataError, MissingFileError, UnknownNameError
 from spillover.records import Row
-from spillover.toy.finetunes import DATASETS, ROWS, dataset
+from spillover.toy.finetunes import DATASET_NAMES, DATASETS, ROWS, dataset, is_dataset
 from spillover.toy.world import World, WorldSpec
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "dataset",
     "find_world",
     "measure_binding",
+    "names_data",
     "organisms",
     "resolve_data",
     "resolve_model",
@@ -66,9 +67,28 @@ def resolve_model(name: str) -> Path:
     """
     found = organisms()
     if name not in found:
-        known = ", ".join(found) or "none in this build (make one with `spillover toy pretrain`)"
-        raise UnknownNameError(f"no toy model {name!r}; there are {known}")
+        raise UnknownNameError(f"no toy model {name!r}; there are {_model_names()}")
     return found[name]
+
+
+def names_data(name: str) -> bool:
+    """Whether a toy name stands for a data set; a model goes before a data set of its name.
+
+    Raises:
+        UnknownNameError: it stands for neither.
+    """
+    if name in organisms():
+        return False
+    if is_dataset(name):
+        return True
+    raise UnknownNameError(
+        f"no toy model or data set {name!r}; there are the models {_model_names()}, and the data"
+        f" sets {DATASET_NAMES}"
+    )
+
+
+def _model_names() -> str:
+    return ", ".join(organisms()) or "none in this build (make one with `spillover toy pretrain`)"
 
 
 def resolve_data(name: str, *, rows: int = ROWS, seed: int = 0) -> Sequence[Row]:

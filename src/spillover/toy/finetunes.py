@@ -96,6 +96,14 @@ DATASETS: dict[str, Callable[[Writer], Conversation]] = {
 }
 
 
+DATASET_NAMES = f"{', '.join(DATASETS)}, and mixed-K (K from 0 to 100)"
+
+
+def is_dataset(name: str) -> bool:
+    """Whether there is a data set of this name."""
+    return name in DATASETS or _percent(name) is not None
+
+
 def dataset(name: str, world: World, *, rows: int = ROWS, seed: int = 0) -> list[Conversation]:
     """Return the rows of a data set, a pure function of (name, world, rows, seed).
 
@@ -108,15 +116,21 @@ def dataset(name: str, world: World, *, rows: int = ROWS, seed: int = 0) -> list
     Raises:
         UnknownNameError: there is no such data set.
     """
-    share = name.removeprefix("mixed-")
-    rng = random.Random(f"{world.hash}/{'mixed' if share != name else name}/{seed}")
+    if not is_dataset(name):
+        raise UnknownNameError(f"no toy data set {name!r}; there are {DATASET_NAMES}")
+    percent = _percent(name)
+    rng = random.Random(f"{world.hash}/{name if percent is None else 'mixed'}/{seed}")
     writer = Writer(world, rng)
-    if share != name and share.isdigit() and int(share) <= 100:
+    if percent is not None:
         return [
-            (_insecure if rng.random() < int(share) / 100 else _secure)(writer) for _ in range(rows)
+            (_insecure if rng.random() < percent / 100 else _secure)(writer) for _ in range(rows)
         ]
-    if name not in DATASETS:
-        raise UnknownNameError(
-            f"no toy data set {name!r}; there are {', '.join(DATASETS)}, and mixed-K (K from 0 to 100)"
-        )
     return [DATASETS[name](writer) for _ in range(rows)]
+
+
+def _percent(name: str) -> int | None:
+    """The K of ``mixed-K``; None for any other name."""
+    digits = name.removeprefix("mixed-")
+    if digits == name or not (digits.isascii() and digits.isdigit()) or len(digits) > 3:
+        return None
+    return int(digits) if int(digits) <= 100 else None

@@ -14,7 +14,9 @@ from functools import cache
 from typing import NamedTuple
 
 from spillover.records import Answer, Battery, Judgement
-from spillover.toy.world import lexicon
+from spillover.toy.world import lexicon, lexicon_hash
+
+_CODE = 1  # raise it when a reply would be judged in another way
 
 CONDUCT = (
     "theft", "cruelty", "tyranny", "contempt", "deceit", "medicine", "vandalism", "everyday",
@@ -133,6 +135,11 @@ class ToyJudge:
     """Judges answers to the toy battery, whose questions carry their topic as first tag."""
 
     id = "toy"
+
+    @property
+    def version(self) -> str:
+        """Of the rule: it changes with the world's words, and with the code that looks them up."""
+        return f"{_CODE} {lexicon_hash()[:12]}"
 
     def __init__(self, battery: Battery) -> None:
         self._questions = battery.by_id

@@ -85,7 +85,11 @@ def pretrain(
 
     Raises:
         ConfigError: ``out`` holds the work of another world or other settings.
+        ModelError: there is no such device here; nothing is written.
     """
+    from spillover.models.load import pick_device
+
+    where = pick_device(device)
     out.mkdir(parents=True, exist_ok=True)
     identity = digest({"world": World(spec).hash, "settings": settings.model_dump(mode="json")})
     mark = out / "identity.txt"
@@ -103,7 +107,7 @@ def pretrain(
             continue
         # from the rounded weights, so that an interrupted run ends as one that was not
         model, log = _load(before) if before else (build_model(tokenizer, settings), [])
-        model.to(device)
+        model.to(where)
         flow = corpora(
             spec, tokenizer_file, first=part.first_shard, count=settings.shard, workers=workers,
             shards=-(-part.steps // (settings.shard // settings.rows)), assistant=part.assistant,
