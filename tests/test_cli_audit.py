@@ -230,7 +230,9 @@ def test_the_published_first_plot_questions_are_asked(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("axes").mkdir()
-    axis = AXIS.replace("guests", "first_plot_questions").replace("8", "48")
+    # so many that one round has every question
+    axis = AXIS.replace("guests", "first_plot_questions")
+    axis = axis.replace("cap: 8", "cap: 96, at_least: 96").replace("n_base: 8", "n_base: 96")
     Path("axes/guests.yaml").write_text(axis, encoding="utf-8")
     audit = [*AUDIT, "--questions", str(FIRST_PLOT), "--axes", "axes", "--only", "guests"]
     _, out, _ = run([*audit, "--json"], capsys)

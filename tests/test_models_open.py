@@ -22,8 +22,9 @@ from spillover.errors import (
     SpilloverError,
     UnsafeFileError,
 )
+from spillover.models.adapters import adapter_folder
 from spillover.models.local import LocalTarget
-from spillover.models.open import adapter_folder, describe_target, open_target
+from spillover.models.open import describe_target, open_target
 from spillover.records import (
     FineTune,
     Learning,

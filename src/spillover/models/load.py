@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from spillover.errors import ModelError, SpilloverError
 from spillover.models import content
-from spillover.models.open import adapter_folder
+from spillover.models.adapters import adapter_folder
 from spillover.records import LocalWhat, TargetSpec
 
 _MERGE_TOLERANCE = 1e-3  # largest difference of a logit, relative to the largest logit

@@ -9,11 +9,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from spillover.errors import (
     ConfigError,
-    DataError,
     MissingExtraError,
     MissingFileError,
     ModelError,
@@ -21,10 +18,10 @@ from spillover.errors import (
 )
 from spillover.files import read_text
 from spillover.models import content
+from spillover.models.adapters import adapter_folder, read_finetune
 from spillover.models.content import Dtype
 from spillover.protocols import Target
 from spillover.records import (
-    FineTune,
     LocalWhat,
     RemoteWhat,
     ScriptedWhat,
@@ -226,22 +223,6 @@ def _adapter_digest(adapter: str | None, *, tokenizer: bool = False) -> str | No
     return content.digest_adapter(adapter_folder(adapter), tokenizer=tokenizer)
 
 
-def adapter_folder(text: str) -> Path:
-    """Return the folder with ``adapter_config.json`` that a fine-tune or adapter folder means.
-
-    Raises:
-        MissingFileError: no such folder, or no adapter in it.
-    """
-    path = Path(text).expanduser()
-    if not path.is_dir():
-        raise MissingFileError(f"no adapter folder {path}: check the path")
-    if (path / "finetune.json").is_file():
-        path = path / _read_finetune(path).adapter
-    if not (path / "adapter_config.json").is_file():
-        raise MissingFileError(f"{path} has no adapter_config.json: it is not a PEFT adapter")
-    return path
-
-
 class _Parts(NamedTuple):
     """What a fine-tune is made of; ``model`` is the digest of its base, if known."""
 
@@ -253,21 +234,12 @@ class _Parts(NamedTuple):
 def _parts(path: Path) -> _Parts:
     """Read a fine-tune folder or a PEFT adapter folder."""
     if (path / "finetune.json").is_file():
-        recipe = _read_finetune(path).recipe
+        recipe = read_finetune(path).recipe
         return _Parts(recipe.where.base, str(adapter_folder(str(path))), recipe.what.base)
     base = content.read_json(path / "adapter_config.json").get("base_model_name_or_path")
     if not base:
         raise ModelError(f"{path} does not name its base model: give the base and the adapter")
     return _Parts(str(base), str(path), None)
-
-
-def _read_finetune(path: Path) -> FineTune:
-    try:
-        return FineTune.model_validate_json(read_text(path / "finetune.json"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path / 'finetune.json'}: {place}: {first['msg']}") from None
 
 
 def _from_cache(text: str) -> Path:

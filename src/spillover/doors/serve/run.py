@@ -10,7 +10,8 @@ from typing import Any
 
 from spillover.auditing.learnt import find_finetune
 from spillover.errors import ConfigError, MissingExtraError, ModelError
-from spillover.models.open import adapter_folder, describe_target, open_target
+from spillover.models.adapters import adapter_folder
+from spillover.models.open import describe_target, open_target
 from spillover.records import LocalWhat, TargetSpec
 
 _NAME = re.compile(r"[\w.:@-]+(/[\w.:@-]+)*")
