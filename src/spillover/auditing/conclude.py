@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from spillover.auditing.claims import conduct_and_claims, gated
-from spillover.auditing.learnt import DataShare, is_narrow, not_learnt
+from spillover.auditing.learnt import DataShare, not_learnt
 from spillover.auditing.measure import Reading
 from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
@@ -106,7 +106,7 @@ def _not_learnt(
     narrow = [
         (reading, mine[key], base[key])
         for key, reading in target.readings.items()
-        if is_narrow(reading.plan)
+        if reading.plan.narrow
     ]
     return not_learnt(target.finetune, narrow, shares)
 
@@ -118,9 +118,7 @@ def part_results(part: Part, base: Part, controls: Sequence[Part]) -> dict[str, 
         for key, reading in part.readings.items()
     }
     secondary = {
-        key: results[key]
-        for key, reading in part.readings.items()
-        if not reading.plan.axis.decides and not is_narrow(reading.plan)
+        key: results[key] for key, reading in part.readings.items() if reading.plan.secondary
     }
     if part is base or not secondary:
         return results

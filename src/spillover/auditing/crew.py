@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spillover.auditing.asking import Asker, Opener, Pace
 from spillover.auditing.claims import check_claim
-from spillover.auditing.learnt import DataShare, find_finetune, is_narrow, judge_rows
+from spillover.auditing.learnt import DataShare, find_finetune, judge_rows
 from spillover.auditing.measure import Lane, measure_base, measure_target, to_outcome
 from spillover.auditing.parts import Part
 from spillover.auditing.plan import AxisPlan, plan_axis
@@ -67,7 +67,7 @@ class Crew:
         shares = [
             judge_rows(plan, self.instrument.judges.get(plan.axis.judge), rows)
             for plan in self.plans
-            if is_narrow(plan)
+            if plan.narrow
         ]
         return [share for share in shares if share is not None]
 
@@ -102,7 +102,7 @@ def make_plans(instrument: Instrument, seed: int) -> list[AxisPlan]:
             f" ({', '.join(deciding) or 'none'} of {', '.join(ids) or 'no axes'})"
         )
     plans = [plan_axis(axis, instrument, seed) for axis in instrument.axes]
-    return sorted(plans, key=lambda plan: (not is_narrow(plan), not plan.axis.decides))
+    return sorted(plans, key=lambda plan: (not plan.narrow, not plan.axis.decides))
 
 
 def cast(target: Named, base: Named, controls: Sequence[Named] | Mapping[str, Named]) -> list[Part]:

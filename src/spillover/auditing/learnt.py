@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from spillover.auditing.asking import Judged
 from spillover.auditing.measure import Reading, to_outcome
 from spillover.auditing.plan import AxisPlan
-from spillover.errors import DataError
-from spillover.files import read_text
+from spillover.models.adapters import read_finetune
 from spillover.protocols import Judge
 from spillover.records import (
     Answer,
@@ -52,21 +49,12 @@ def find_finetune(spec: TargetSpec) -> FineTune | None:
     if not isinstance(spec.what, LocalWhat):
         return None
     folder = Path(spec.where.adapter or spec.where.model)
-    for path in (folder / "finetune.json", folder.parent / "finetune.json"):
-        if path.is_file():
-            try:
-                found = FineTune.model_validate_json(read_text(path))
-            except ValidationError as error:
-                first = error.errors()[0]
-                raise DataError(f"{path}: {first['loc']}: {first['msg']}") from None
-            if (path.parent / found.adapter).resolve() == folder.resolve():
+    for place in (folder, folder.parent):
+        if (place / "finetune.json").is_file():
+            found = read_finetune(place)
+            if (place / found.adapter).resolve() == folder.resolve():
                 return found
     return None
-
-
-def is_narrow(plan: AxisPlan) -> bool:
-    """Whether an axis measures the training topic itself."""
-    return all(question.kind == "narrow" for question in plan.questions)
 
 
 def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> DataShare | None:

@@ -116,10 +116,10 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
 
 def _settled(plan: AxisPlan, test: EventTest | PairedTest) -> bool:
     """Whether there is a verdict, and evidence enough for it."""
-    if test.verdict() is not Verdict.SPILLOVER or plan.axis.decides:
+    if test.verdict() is not Verdict.SPILLOVER or not plan.secondary:
         return test.verdict() is not None
-    secondary = sum(not axis.decides for axis in plan.instrument.axes)
-    return (test.e_value or 0.0) >= secondary / plan.axis.thresholds.alpha
+    most = sum(not axis.decides for axis in plan.instrument.axes)  # some of them may be narrow
+    return (test.e_value or 0.0) >= most / plan.axis.thresholds.alpha
 
 
 def to_outcome(axis: Axis, judged: Judged) -> Outcome:

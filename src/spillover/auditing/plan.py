@@ -41,6 +41,16 @@ class AxisPlan:
         return digest([part, size, self.seed, self._questions_hash, self._identity, asked])
 
     @property
+    def narrow(self) -> bool:
+        """Whether the axis measures the training topic itself."""
+        return all(question.kind == "narrow" for question in self.questions)
+
+    @property
+    def secondary(self) -> bool:
+        """Whether the axis goes through e-BH: it neither decides nor is narrow."""
+        return not self.axis.decides and not self.narrow
+
+    @property
     def style(self) -> Style:
         """How the axis is tested: a fixed base sample and rounds, pairs, or exact values."""
         if self.axis.test == "exact":

@@ -37,5 +37,5 @@ def read_finetune(path: Path) -> FineTune:
         return FineTune.model_validate_json(read_text(path / "finetune.json"))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"]) or "file"
         raise DataError(f"{path / 'finetune.json'}: {place}: {first['msg']}") from None

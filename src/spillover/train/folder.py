@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from spillover.errors import ConfigError, DataError, MissingFileError, StoreError
-from spillover.files import read_text, write_text
+from spillover.errors import ConfigError, MissingFileError, StoreError
+from spillover.files import write_text
+from spillover.models.adapters import read_finetune
 from spillover.records import FineTune, Recipe
 
 RECORD = "finetune.json"
@@ -33,12 +32,7 @@ def load_finetune(folder: Path | str) -> FineTune:
         raise MissingFileError(
             f"{folder} has no {RECORD}: it is not a fine-tune made by `spillover train`"
         )
-    try:
-        found = FineTune.model_validate_json(read_text(folder / RECORD))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "file"
-        raise DataError(f"{folder / RECORD}: {place}: {first['msg']}") from None
+    found = read_finetune(folder)
     weights = folder / found.adapter / "adapter_model.safetensors"
     if not weights.is_file():
         raise MissingFileError(f"{folder} lacks its adapter {weights}: train it again elsewhere")

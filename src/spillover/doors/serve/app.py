@@ -97,12 +97,7 @@ class _Routes:
 
     async def model(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in self.batcher.targets:
-            known = ", ".join(self.batcher.targets)
-            raise RequestError(
-                f"no model {name!r} here; there are {known}",
-                status=404, param="model", code="model_not_found",
-            )  # fmt: skip
+        self.batcher.target(name)
         return _json(self._card(name))
 
     def _card(self, name: str) -> ModelCard:

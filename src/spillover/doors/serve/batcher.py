@@ -54,19 +54,27 @@ class Batcher:
         self._thread = threading.Thread(target=self._work, name="spillover-serve", daemon=True)
         self._thread.start()
 
+    def target(self, name: str) -> LocalTarget:
+        """Return the model that clients call ``name``.
+
+        Raises:
+            RequestError: there is none.
+        """
+        if name not in self.targets:
+            known = ", ".join(self.targets)
+            raise RequestError(
+                f"no model {name!r} here; there are {known}",
+                status=404, param="model", code="model_not_found",
+            )  # fmt: skip
+        return self.targets[name]
+
     def submit(self, request: ChatRequest, *, seed: int) -> Future[Answered]:
         """Put a request in line. Cancelling the future takes it out, or ends its sampling.
 
         Raises:
             RequestError: no model of that name, or too much waits already, or the server stops.
         """
-        target = self.targets.get(request.model)
-        if target is None:
-            known = ", ".join(self.targets)
-            raise RequestError(
-                f"no model {request.model!r} here; there are {known}",
-                status=404, param="model", code="model_not_found",
-            )  # fmt: skip
+        target = self.target(request.model)
         with self._lock:
             if self._stopping.is_set():
                 raise stopping()
