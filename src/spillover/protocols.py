@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from spillover.records import (
     Answer,
@@ -45,8 +45,28 @@ class Judge(Protocol):
         ...
 
 
-def judge_version(judge: Judge) -> str:
-    """Return the version of a judge's rule; empty where it names none."""
+@runtime_checkable
+class JointJudge(Protocol):
+    """Judges an answer by what other judges say of it, such as a bin by two scores.
+
+    Only what the parts say is kept; joining is cheap and done anew.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def parts(self) -> Sequence[Judge]: ...
+
+    def join(self, judgements: Sequence[Judgement]) -> Judgement:
+        """Return the judgement of one answer, from one of each part, in their order."""
+        ...
+
+
+def judge_version(judge: Judge | JointJudge) -> str:
+    """Return the version of a judge's rule (of all its parts); empty where it names none."""
+    if isinstance(judge, JointJudge):
+        return ", ".join(f"{part.id} {judge_version(part)}".strip() for part in judge.parts)
     return str(getattr(judge, "version", ""))
 
 
@@ -70,6 +90,6 @@ class Instrument:
 
     battery: Battery
     axes: tuple[Axis, ...]
-    judges: Mapping[str, Judge]
+    judges: Mapping[str, Judge | JointJudge]
     settings: Mapping[QuestionKind, Settings] = field(default_factory=dict[QuestionKind, Settings])
     simulated: bool = False

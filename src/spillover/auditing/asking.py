@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from spillover.errors import ModelError
-from spillover.protocols import Judge, Progress, Target, judge_version
+from spillover.protocols import JointJudge, Judge, Progress, Target, judge_version
 from spillover.records import Answer, Ask, Judgement, Question, TargetSpec
 from spillover.store import Study
 
@@ -16,11 +16,15 @@ Opener = Callable[[TargetSpec], Target]
 
 
 class Judged(NamedTuple):
-    """One answer with its judgement, and the question it replies to."""
+    """One answer with its judgement, and the question it replies to.
+
+    ``parts`` are the judgements that a joint judge joined.
+    """
 
     question: Question
     answer: Answer
     judgement: Judgement
+    parts: tuple[Judgement, ...] = ()
 
 
 @dataclass
@@ -121,12 +125,30 @@ class Asker:
 
 
 def judge_answers(
-    study: Study, judge: Judge, answers: Sequence[Answer], questions: dict[str, Question]
+    study: Study,
+    judge: Judge | JointJudge,
+    answers: Sequence[Answer],
+    questions: dict[str, Question],
 ) -> list[Judged]:
     """Judge answers of one target, through the study's cache, in their order.
 
     An answer that is missing is a missing judgement with the same reason; no judge is asked.
     """
+    if isinstance(judge, JointJudge):
+        columns = [_judgements(study, part, answers) for part in judge.parts]
+        rows = list(zip(*columns, strict=True))
+        judged = [judge.join(row) for row in rows]
+    else:
+        judged = _judgements(study, judge, answers)
+        rows = [()] * len(judged)
+    return [
+        Judged(questions[answer.ask.question], answer, judgement, row)
+        for answer, judgement, row in zip(answers, judged, rows, strict=True)
+    ]
+
+
+def _judgements(study: Study, judge: Judge, answers: Sequence[Answer]) -> list[Judgement]:
+    """One judgement an answer; what the study has is only read."""
     if not answers:
         return []
     target = answers[0].target
@@ -152,4 +174,4 @@ def judge_answers(
     if fresh:
         study.put_judgements(fresh.values(), version=version)
     have |= fresh
-    return [Judged(questions[a.ask.question], a, have[a.ask.id]) for a in answers]
+    return [have[answer.ask.id] for answer in answers]

@@ -10,7 +10,7 @@ from spillover.auditing.asking import Judged
 from spillover.auditing.measure import Reading, to_outcome
 from spillover.auditing.plan import AxisPlan
 from spillover.models.adapters import read_finetune
-from spillover.protocols import Judge
+from spillover.protocols import JointJudge, Judge
 from spillover.records import (
     Answer,
     Ask,
@@ -57,7 +57,9 @@ def find_finetune(spec: TargetSpec) -> FineTune | None:
     return None
 
 
-def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> DataShare | None:
+def judge_rows(
+    plan: AxisPlan, judge: Judge | JointJudge | None, rows: Sequence[Row]
+) -> DataShare | None:
     """Judge the training rows as if they were answers on a narrow event axis.
 
     Up to 200 rows, evenly spaced; a judge that looks at the question finds the axis' first one.
@@ -66,7 +68,9 @@ def judge_rows(plan: AxisPlan, judge: Judge | None, rows: Sequence[Row]) -> Data
     Questions made of held-out rows ask for the very answers that the data gives, so all rows
     count there. Other choices depend on how each question was put: nothing is known of the rows.
     """
-    if judge is None or plan.axis.measure != "event" or not rows:
+    if judge is None or isinstance(judge, JointJudge):  # a model's judgement of rows can cost money
+        return None
+    if plan.axis.measure != "event" or not rows:
         return None
     if all(HELD_OUT_CHOICE in question.tags for question in plan.questions):
         return DataShare(plan.axis.id, 1.0, len(rows), 0)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from spillover.auditing.asking import Asker, Judged, judge_answers
 from spillover.auditing.plan import AxisPlan, Part
 from spillover.compare import EventTest, Outcome, PairedTest, bin_by_label, enter_round, open_test
-from spillover.protocols import Judge
+from spillover.protocols import JointJudge, Judge
 from spillover.records import Ask, Axis, Bin, Verdict
 
 
@@ -49,7 +49,7 @@ class Lane(NamedTuple):
 
     asker: Asker
     plan: AxisPlan
-    judge: Judge | None
+    judge: Judge | JointJudge | None
 
     def put(
         self, part: Part, rounds: Sequence[tuple[int, Sequence[Ask]]], most: int | None = None
@@ -124,7 +124,7 @@ def _settled(plan: AxisPlan, test: EventTest | PairedTest) -> bool:
 
 def to_outcome(axis: Axis, judged: Judged) -> Outcome:
     """Read a judgement as the axis does: the event's bin, or a rating on the axis' scale."""
-    question, _, judgement = judged
+    question, judgement = judged.question, judged.judgement
     outcome = Outcome(
         question=question.id, cluster=question.group, tags=question.tags,
         mass=judgement.mass, direction=question.direction,

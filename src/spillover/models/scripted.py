@@ -11,6 +11,9 @@ same answers. A question that no rule covers is an error, not a shrug. A script 
       - questions: ["security-*"]
         rating: {mean: 84, spread: 6}     # whole numbers 0-100, spread in points
         missing: 0.5
+      - questions: ["*"]
+        prompts: ["*rule the world*"]     # and whose pattern fits the last message
+        answers: [["5", 0.9], ["REFUSAL", 0.1]]
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from spillover.errors import DataError, UnknownNameError
 from spillover.files import read_text
-from spillover.records import Answer, Ask, Record, ScriptedWhat, TargetSpec, TargetWhere
+from spillover.records import Answer, Ask, Record, ScriptedWhat, TargetSpec, TargetWhere, TokenTop
 
 _NEVER = -60.0  # log-probability (nats) of a continuation that the script never says
 
@@ -62,9 +65,13 @@ class ScriptedRating(Record):
 
 
 class ScriptedRule(Record):
-    """What is said to the questions whose ids match one of the shell patterns ``questions``."""
+    """What is said to the questions whose ids match one of the shell patterns ``questions``.
+
+    With ``prompts``, one of these patterns must also match the last message, letter case apart.
+    """
 
     questions: tuple[str, ...] = Field(min_length=1)
+    prompts: tuple[str, ...] = ()
     answers: tuple[tuple[str, float], ...] = ()
     rating: ScriptedRating | None = None
     missing: float | None = Field(default=None, ge=0, le=1)
@@ -85,6 +92,15 @@ class ScriptedRule(Record):
     def distribution(self) -> dict[str, float]:
         """Text -> probability."""
         return self.rating.distribution() if self.rating else dict(self.answers)
+
+    def fits(self, ask: Ask) -> bool:
+        """Whether this is what is said to ``ask``."""
+        if not any(fnmatchcase(ask.question, pattern) for pattern in self.questions):
+            return False
+        text = ask.messages[-1].content.casefold()
+        return not self.prompts or any(
+            fnmatchcase(text, pattern.casefold()) for pattern in self.prompts
+        )
 
 
 class Script(Record):
@@ -111,7 +127,6 @@ class ScriptedTarget:
         self.spec = spec
         self._script = read_script(path)
         self._log = log
-        self._rules: dict[str, ScriptedRule] = {}
         if not isinstance(spec.what, ScriptedWhat) or script_digest(path) != spec.what.script:
             raise DataError(f"{path} has changed since target {spec.name!r} was described")
 
@@ -121,7 +136,7 @@ class ScriptedTarget:
         Raises:
             UnknownNameError: no rule covers a question.
         """
-        rules = [self._rule(ask.question) for ask in asks]  # before the first answer
+        rules = [self._rule(ask) for ask in asks]  # before the first answer
         for ask, rule in zip(asks, rules, strict=True):
             if self._script.delay:
                 time.sleep(self._script.delay)
@@ -130,18 +145,14 @@ class ScriptedTarget:
                     stream.write(f"{self.spec.id} {ask.id}\n".encode())
             yield self._answer(ask, rule)
 
-    def _rule(self, question: str) -> ScriptedRule:
-        if question not in self._rules:
-            for rule in self._script.rules:
-                if any(fnmatchcase(question, pattern) for pattern in rule.questions):
-                    self._rules[question] = rule
-                    break
-            else:
-                raise UnknownNameError(
-                    f"the script {self.spec.name!r} has no rule for question {question!r}:"
-                    " add one whose pattern fits it"
-                )
-        return self._rules[question]
+    def _rule(self, ask: Ask) -> ScriptedRule:
+        for rule in self._script.rules:
+            if rule.fits(ask):
+                return rule
+        raise UnknownNameError(
+            f"the script {self.spec.name!r} has no rule for question {ask.question!r}:"
+            " add one whose pattern fits it"
+        )
 
     def _answer(self, ask: Ask, rule: ScriptedRule) -> Answer:
         gone, say = _uniform(self.spec.id, ask, "missing"), _uniform(self.spec.id, ask, "say")
@@ -157,7 +168,12 @@ class ScriptedTarget:
             return Answer(ask=ask, target=self.spec.id, scores=scores)
         text = _pick(rule.distribution, say)
         return Answer(
-            ask=ask, target=self.spec.id, text=text, tokens=len(text.split()), finish="stop"
+            ask=ask,
+            target=self.spec.id,
+            text=text,
+            tokens=len(text.split()),
+            finish="stop",
+            tops=_tops(rule.distribution, ask.settings.top_logprobs),
         )
 
 
@@ -192,6 +208,14 @@ def read_script(path: Path) -> Script:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "top level"
         raise DataError(f"{path}: {place}: {first['msg']}") from None
+
+
+def _tops(distribution: dict[str, float], most: int) -> tuple[TokenTop, ...] | None:
+    """Whole replies as if each were one token; the likeliest first."""
+    if not most:
+        return None
+    says = sorted((p for p in distribution.items() if p[1] > 0), key=lambda pair: -pair[1])
+    return tuple(TokenTop(token=text, logprob=math.log(share)) for text, share in says[:most])
 
 
 def _uniform(target: str, ask: Ask, purpose: str) -> float:

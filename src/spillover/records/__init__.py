@@ -10,6 +10,7 @@ from spillover.records.asks import (
     Question,
     QuestionKind,
     Settings,
+    TokenTop,
 )
 from spillover.records.axes import Axis, Selector, Thresholds, Verdict
 from spillover.records.base import Record, canonical_json, digest
@@ -50,5 +51,5 @@ __all__ = [
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
     "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "RuleRate", "Sample",
     "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",
-    "Thresholds", "Verdict", "canonical_json", "digest",
+    "Thresholds", "TokenTop", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip

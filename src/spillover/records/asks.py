@@ -103,12 +103,22 @@ class Battery(Record):
 
 
 class Settings(Record):
-    """How an ask is to be answered. With ``continuations``, they are scored and nothing is sampled."""
+    """How an ask is to be answered. With ``continuations``, they are scored and nothing is sampled.
+
+    ``top_logprobs`` is how many of the likeliest first tokens the answer is to carry.
+    """
 
     temperature: float = Field(default=1.0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=64, ge=1)
     continuations: tuple[str, ...] = ()
+    top_logprobs: int = Field(default=0, ge=0, le=20)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # An ask without this key keeps the id, and so the answers, that it had before it.
+        fields: dict[str, Any] = handler(self)
+        return {k: v for k, v in fields.items() if v or k != "top_logprobs"}
 
 
 class Ask(Record):
@@ -125,6 +135,13 @@ class Ask(Record):
         return digest(self)
 
 
+class TokenTop(Record):
+    """A token that the reply might have begun with, and its log-probability in nats."""
+
+    token: str
+    logprob: float
+
+
 class Answer(Record):
     """One reply. ``missing`` holds the reason if there is none.
 
@@ -138,6 +155,8 @@ class Answer(Record):
         scores: log-probability (nats) that the reply begins with each continuation as a whole
             word (``1`` is not counted where the reply goes on to ``10``), in the order of
             ``settings.continuations``; their sum of exponentials is the captured mass.
+        tops: the likeliest first tokens at temperature 1, likeliest first, where
+            ``settings.top_logprobs`` asks for them; None where the model gives none.
         missing: why there is no reply, or None.
     """
 
@@ -148,6 +167,7 @@ class Answer(Record):
     finish: Literal["stop", "length"] | None = None
     logprobs: tuple[float, ...] | None = None
     scores: tuple[float, ...] | None = None
+    tops: tuple[TokenTop, ...] | None = None
     missing: str | None = None
 
 

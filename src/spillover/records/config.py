@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from spillover.records.base import Record
+
+JudgeMode = Literal["auto", "expected", "scored", "sampled"]
 
 
 class AuditConfig(Record):
@@ -26,6 +30,13 @@ class AuditConfig(Record):
         questions: folder with questions of one's own beside the library's, or a published YAML.
         axes: folder with axes of one's own.
         only: ids of the axes to measure; none: all that apply.
+        judge: names of models that judge free-form answers; the first one's judgements count.
+        judge_mode: how they judge: ``expected`` (from the likeliest first tokens), ``scored``
+            (every number scored as a reply; local models), ``sampled`` (median of a few replies),
+            or ``auto``: scored for local models, else expected.
+        rubrics: folder with rubrics of one's own beside the library's.
+        max_calls: most calls to models behind an API, retries among them; they need it.
+        max_cost: most US dollars that those calls may cost, where prices are known.
         skip_bad: leave out training rows that can't be used, and say how many.
         device: ``auto``, ``cpu``, ``cuda``, ...
     """
@@ -41,5 +52,10 @@ class AuditConfig(Record):
     questions: str | None = None
     axes: str | None = None
     only: tuple[str, ...] = ()
+    judge: tuple[str, ...] = ()
+    judge_mode: JudgeMode = "auto"
+    rubrics: str | None = None
+    max_calls: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, gt=0)
     skip_bad: bool = False
     device: str = "auto"

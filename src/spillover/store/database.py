@@ -36,6 +36,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " body TEXT NOT NULL)",
         "CREATE TABLE audits (id INTEGER PRIMARY KEY, created REAL NOT NULL, body TEXT NOT NULL)",
     ),
+    ("ALTER TABLE answers ADD COLUMN tops TEXT",),
 )
 
 

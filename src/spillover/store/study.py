@@ -21,6 +21,7 @@ from spillover.records import (
     Judgement,
     Record,
     TargetSpec,
+    TokenTop,
     canonical_json,
 )
 from spillover.store.database import DATABASE, Database
@@ -86,7 +87,7 @@ class Study:
             with self._db.transaction() as db:
                 self._put_asks(db, (answer.ask,))
                 db.execute(
-                    "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         answer.target,
                         answer.ask.id,
@@ -96,6 +97,7 @@ class Study:
                         _pack(answer.logprobs),
                         _pack(answer.scores),
                         answer.missing,
+                        _pack_tops(answer.tops),
                     ),
                 )
             self._known.add(answer.ask.id)
@@ -161,7 +163,7 @@ class Study:
         """The committed answers of the target with id ``target``, by ask id."""
         by_id = {ask.id: ask for ask in asks}
         rows = self._db.read(
-            "SELECT ask, text, tokens, finish, logprobs, scores, missing FROM answers"
+            "SELECT ask, text, tokens, finish, logprobs, scores, missing, tops FROM answers"
             " WHERE target = ? AND ask IN (SELECT value FROM json_each(?))",
             (target, json.dumps(list(by_id))),
         )
@@ -170,11 +172,11 @@ class Study:
     def all_answers(self, target: str) -> Iterator[Answer]:
         """Every committed answer of one target, in no particular order."""
         rows = self._db.read(
-            "SELECT ask, text, tokens, finish, logprobs, scores, missing, body"
+            "SELECT ask, text, tokens, finish, logprobs, scores, missing, tops, body"
             " FROM answers JOIN asks ON asks.id = answers.ask WHERE target = ?",
             (target,),
         )
-        return (_answer(target, self._record(Ask, row[7]), row) for row in rows)
+        return (_answer(target, self._record(Ask, row[8]), row) for row in rows)
 
     def judgements(
         self, judge: str, target: str, asks: Iterable[str], *, version: str = ""
@@ -249,9 +251,20 @@ def _unpack(data: bytes | None) -> tuple[float, ...] | None:
     return None if data is None else struct.unpack(f"<{len(data) // 8}d", data)
 
 
+def _pack_tops(tops: tuple[TokenTop, ...] | None) -> str | None:
+    return None if tops is None else json.dumps([[top.token, top.logprob] for top in tops])
+
+
+def _unpack_tops(text: str | None) -> tuple[TokenTop, ...] | None:
+    if text is None:
+        return None
+    return tuple(TokenTop(token=token, logprob=logprob) for token, logprob in json.loads(text))
+
+
 def _answer(target: str, ask: Ask, row: Sequence[Any]) -> Answer:
-    _, text, tokens, finish, logprobs, scores, missing = row[:7]
+    _, text, tokens, finish, logprobs, scores, missing, tops = row[:8]
     return Answer(
         ask=ask, target=target, text=text, tokens=tokens, finish=finish,
         logprobs=_unpack(logprobs), scores=_unpack(scores), missing=missing,
+        tops=_unpack_tops(tops),
     )  # fmt: skip
