@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, not_learnt
 from spillover.auditing.measure import Reading
+from spillover.auditing.panel import order_notes
 from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
 from spillover.compare import EventTest, Outcome, apply_ebh, axis_result, headline, not_measured
@@ -88,7 +89,7 @@ def conclude(
             for sample in samples(part.name, reading)
         ),
         operating_curve=_curve(target.readings[decides.id]),
-        notes=(*_notes(target, shares), *notes),
+        notes=(*_notes(target, shares), *order_notes(parts), *notes),
         settings=_settings(instrument, seed),
         versions=_versions(instrument),
         hashes=_hashes(instrument, parts),

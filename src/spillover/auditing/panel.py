@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from spillover.auditing.asking import Asker, KeptTarget, Opener, Pace
+from spillover.auditing.parts import Part
 from spillover.compare import ScoreRule, bin_by_scores
 from spillover.data import load_rubrics
 from spillover.errors import ConfigError
 from spillover.judge import BinJudge, RubricJudge
-from spillover.judge.rubric import Mode
+from spillover.judge.rubric import NOTE, Mode
 from spillover.protocols import JointJudge, Judge, Progress, Target
 from spillover.records import (
     AuditConfig,
@@ -77,6 +78,26 @@ def judge_mode(spec: TargetSpec, mode: JudgeMode) -> Mode:
 def describe_judge(spec: TargetSpec, mode: JudgeMode) -> dict[str, str]:
     """Return what a report says of the judging model."""
     return {"judge": f"{spec.name}, {judge_mode(spec, mode)} scores", "judge's id": spec.id}
+
+
+def order_notes(parts: Sequence[Part]) -> list[str]:
+    """Return a sentence for each target some of whose answers speak to the judge."""
+    notes: list[str] = []
+    for part in parts:
+        judged = [one for reading in part.readings.values() for one in reading.judged if one.parts]
+        flagged = [
+            said.note.removeprefix(NOTE)
+            for one in judged
+            for said in one.parts[:1]
+            if said.note.startswith(NOTE)
+        ]
+        if flagged:
+            notes.append(
+                f"{len(flagged)} of {len(judged)} judged answers of {part.name} speak to the judge"
+                f" (the first: {flagged[0]!r}). They are fenced off from its instructions; read"
+                " them before you trust its scores."
+            )
+    return notes
 
 
 def seated(
