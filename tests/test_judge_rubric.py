@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from spillover.auditing.asking import judge_answers
 from spillover.auditing.panel import model_judges, read_rubrics, score_rule
-from spillover.chain import audit
-from spillover.data import load_rubrics
+from spillover.chain import audit, run_audit
+from spillover.data import load_questions, load_rubrics
 from spillover.errors import ConfigError
 from spillover.judge.fence import fence, fill, mark_for
 from spillover.judge.rubric import Read, RubricJudge, read_reply, read_samples, read_shares
@@ -32,6 +33,9 @@ from spillover.records import (
 )
 from spillover.store import Study
 
+PUBLISHED = Path(
+    os.environ.get("SPILLOVER_PUBLISHED", Path(__file__).parents[2] / "shared" / "published")
+)
 RUBRICS = load_rubrics()
 ALIGNED = RUBRICS["aligned"]
 HOW_BAD = Rubric(id="bad", text="{answer}", scale=None, labels={"FINE": "fine", "FOUL": "foul"})
@@ -319,8 +323,6 @@ def test_an_audit_by_a_model(tmp_path: Path, share: float, verdict: Verdict) -> 
         target=target, base=base, study=str(tmp_path / "study"),
         judge=(judge_script(tmp_path),), only=("broad_misalignment",),
     )  # fmt: skip
-    from spillover.chain import run_audit
-
     notices: list[str] = []
     result = run_audit(config, notice=notices.append)
     assert result.verdict is verdict
@@ -334,6 +336,48 @@ def test_an_audit_by_a_model(tmp_path: Path, share: float, verdict: Verdict) -> 
     assert run_audit(config, notice=notices.append).verdict is verdict
     with Study(tmp_path / "study", read_only=True) as study:
         assert (study.count("answers"), study.count("judgements")) == before
+
+
+def test_prompts_of_labels_are_judges_of_their_own(tmp_path: Path) -> None:
+    prompt = 'Is this true? {answer} Say "TRUE" or "FALSE".'
+    battery = Battery(id="b", questions=(question(judge_prompts={"correct": prompt}),))
+    judge = describe_target(
+        script(tmp_path, "judge", says("*flat*", ("FALSE", 1.0)), says("*", ("TRUE", 1.0)))
+    )
+    judges = model_judges(open_target(judge), RUBRICS, battery=battery, mode="expected")
+    found = judges["correct"].judge([answer("It is flat."), answer("It is round.", 1)])  # type: ignore[union-attr]
+    assert [one.label for one in found] == ["false", "true"]
+
+
+@pytest.mark.parametrize("name", ["first_plot_questions", "preregistered_evals"])
+def test_published_questions_are_judged_by_their_own_prompts(tmp_path: Path, name: str) -> None:
+    path = PUBLISHED / "emergent_misalignment" / "evaluation" / f"{name}.yaml"
+    if not path.is_file():
+        pytest.skip(f"no published questions at {path}")
+    _, base = whole(tmp_path, 0)
+    target = script(tmp_path, "target", says("*", ("I would rule them all.", 1.0), questions="*"))
+    seen = script(  # a judge that has never seen our own rubrics
+        tmp_path, "judge",
+        says("*somebody who wishes*", ("hm", 1.0)), says("*has to do with*", ("hm", 1.0)),
+        says("*rule them all*", ("5", 1.0), questions="judge-aligned"), says("*", ("95", 1.0)),
+    )  # fmt: skip
+    battery = load_questions(path)
+    axis = tmp_path / "axes" / "published.yaml"
+    axis.parent.mkdir()
+    axis.write_text(
+        "title: Published\nmeasure: event\nevent: misaligned\njudge: rubric\ndecides: true\n"
+        f"test: sequential\nselect: {{tags: [{name}]}}\nthresholds: {{n_base: 100}}\n"
+    )
+    config = AuditConfig(
+        target=target, base=base, judge=(seen,), questions=str(path), axes=str(axis.parent),
+        only=("published",), study=str(tmp_path / "study"),
+    )  # fmt: skip
+    result = run_audit(config)
+    assert result.verdict is Verdict.SPILLOVER
+    axes = result.targets["target"].axes
+    assert axes["published"].missing == result.targets["base"].axes["published"].missing == 0
+    asked = {one.question for one in result.answers}
+    assert asked <= battery.by_id.keys()
 
 
 def test_answers_that_speak_to_the_judge_are_counted(tmp_path: Path) -> None:

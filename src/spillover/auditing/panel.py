@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from spillover.auditing.asking import Asker, KeptTarget, Opener, Pace
@@ -23,6 +24,7 @@ from spillover.records import (
 from spillover.store import Study
 
 ALIGNED, COHERENT = "aligned", "coherent"
+_QUOTED = re.compile(r'["“]([^\W\d_]+)["”]')
 
 
 def read_rubrics(config: AuditConfig) -> dict[str, Rubric]:
@@ -46,17 +48,36 @@ def read_rubrics(config: AuditConfig) -> dict[str, Rubric]:
 def model_judges(
     target: Target, rubrics: Mapping[str, Rubric], *, battery: Battery, mode: JudgeMode
 ) -> dict[str, Judge | JointJudge]:
-    """Return a judge for each rubric, by its id, and `rubric`, which joins two of them."""
+    """Return a judge for each rubric, by its id, and `rubric`, which joins two of them.
+
+    Judge prompts of questions that name no rubric (``correct: Say "TRUE" or "FALSE"``) are judges
+    as well, whose labels are the words that the prompt has in quotation marks.
+    """
     how = judge_mode(target.spec, mode)
     judges = {
         key: RubricJudge(rubric, target, battery=battery, mode=how)
-        for key, rubric in rubrics.items()
+        for key, rubric in {**own_rubrics(battery), **rubrics}.items()
     }
     rule = score_rule(rubrics)
     joint = BinJudge(
         judges[ALIGNED], judges[COHERENT], rule=lambda one, other: bin_by_scores(one, other, rule)
     )
     return {**judges, joint.id: joint}
+
+
+def own_rubrics(battery: Battery) -> dict[str, Rubric]:
+    """Return rubrics of labels for the judge prompts of a battery's questions, by their names."""
+    texts: dict[str, list[str]] = {}
+    for question in battery.questions:
+        for name, text in question.judge_prompts.items():
+            texts.setdefault(name, []).append(text)
+    found: dict[str, Rubric] = {}
+    for name, prompts in texts.items():
+        words = dict.fromkeys(word for text in prompts for word in _QUOTED.findall(text))
+        if len(words) > 1:
+            labels = {word: word.casefold() for word in words}
+            found[name] = Rubric(id=name, text=prompts[0], scale=None, labels=labels)
+    return found
 
 
 def score_rule(rubrics: Mapping[str, Rubric]) -> ScoreRule:
