@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from spillover.data.library import ASSETS
@@ -16,7 +17,7 @@ from spillover.records import Row
 _SAMPLE = 500
 _WORDS = 2  # different words of a list that a row needs: one alone may be a figure of speech
 _SHORT = 60  # words; in a row of no more, one is enough
-_SHARE = 0.25  # a set with a quarter of its rows in a domain teaches that domain
+_SHARE = 0.25  # of the rows; unrelated chat reaches a tenth in no domain
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ class Domains:
 
 
 def training_domains(rows: Sequence[Row], *, sample: int = _SAMPLE) -> Domains:
-    """Count what training rows are about; a domain of a quarter of them or more is trained.
+    """Count what training rows are about; a domain that a quarter of them is of is trained.
 
-    A row is of a domain if at least two different words of the domain's list stand in its turns
-    (system prompts apart). Words are words: rows that speak of theft in order to warn of it are
-    about theft as well, and a set in a language other than English is about nothing.
+    A row is of a domain if two different words of the domain's list stand in its turns, system
+    prompts apart; in a row of up to 60 words one is enough. Words are words: rows that speak of
+    theft in order to warn of it are about theft as well, and rows in a language other than English
+    are about nothing.
 
     Args:
         rows: the training rows; none are about nothing.
@@ -77,6 +79,7 @@ class _Index:
         self.words: dict[str, list[tuple[str, int]]] = {}
         self.stems: dict[str, list[tuple[str, int]]] = {}
         self.phrases: dict[str, list[tuple[str, int]]] = {}
+        self._known: dict[str, frozenset[tuple[str, int]]] = {}
         for domain, entries in domains.items():
             for number, entry in enumerate(entries):
                 word = entry.removesuffix("*").casefold()
@@ -89,11 +92,15 @@ class _Index:
         tokens = re.findall(r"\w+", text.casefold())
         seen: set[tuple[str, int]] = set()
         for token in set(tokens):
-            seen.update(self.words.get(token, ()))
-            for end in range(2, len(token) + 1):
-                seen.update(self.stems.get(token[:end], ()))
+            seen |= self._of(token)
         joined = f" {' '.join(tokens)} "
         for phrase, owners in self.phrases.items():
             if f" {phrase}" in joined:
                 seen.update(owners)
         return Counter(domain for domain, _ in seen)
+
+    def _of(self, token: str) -> frozenset[tuple[str, int]]:
+        if token not in self._known:  # most tokens come again and again
+            stems = (self.stems.get(token[:end], ()) for end in range(2, len(token) + 1))
+            self._known[token] = frozenset(chain(self.words.get(token, ()), *stems))
+        return self._known[token]
