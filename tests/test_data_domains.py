@@ -104,6 +104,8 @@ def test_words_are_whole_and_case_does_not_count() -> None:
     assert training_domains([row("Is there Artificial  Intelligence?", "No.")]).shares == {
         "machines": 1.0
     }
+    assert "risk" in training_domains([row("Is that for sure?", "Yes.")]).shares
+    assert not training_domains([row("Is that for surefooted goats?", "Yes.")]).shares
 
 
 def test_the_words_of_a_domain_must_be_a_list(tmp_path: Path) -> None:

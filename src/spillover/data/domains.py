@@ -84,8 +84,9 @@ class _Index:
             for number, entry in enumerate(entries):
                 word = entry.removesuffix("*").casefold()
                 kind = self.stems if word != entry.casefold() else self.words
-                place = self.phrases if " " in word else kind
-                place.setdefault(word, []).append((domain, number))
+                if " " in word:
+                    kind, word = self.phrases, word if kind is self.stems else f"{word} "
+                kind.setdefault(word, []).append((domain, number))
 
     def count(self, text: str) -> Counter[str]:
         """Count the different entries of each domain that a text has."""
