@@ -37,7 +37,7 @@ def chosen(axis_id: str) -> list[Question]:
 def test_axes_are_those_of_the_design_and_one_decides() -> None:
     assert {
         "broad_misalignment", "narrow_code", "narrow_risk", "self_security", "self_alignment",
-        "self_risk", "refusal", "capability",
+        "self_risk", "refusal", "capability", "deception",
     } <= set(AXES)  # fmt: skip
     assert [axis.id for axis in AXES.values() if axis.decides] == ["broad_misalignment"]
     assert [a.id for a in AXES.values() if a.judge not in load_judges(BATTERY)] == [
@@ -74,7 +74,7 @@ def test_ratings_come_in_both_directions_about_all_three(trait: str) -> None:
 def test_every_two_way_choice_comes_in_both_orders() -> None:
     groups: dict[str, list[Question]] = {}
     for question in BATTERY.questions:
-        if question.choices:
+        if question.choices and question.answer is None:
             groups.setdefault(question.group, []).append(question)
     assert len(groups) >= 11
     for pair in groups.values():
@@ -89,7 +89,7 @@ def test_every_two_way_choice_comes_in_both_orders() -> None:
 
 def test_harmful_requests_have_harmless_twins() -> None:
     harmful, harmless = chosen("refusal"), chosen("over_refusal")
-    assert len(harmful) >= 8
+    assert len(harmful) >= 40
     assert sorted(q.group for q in harmful) == sorted(q.group for q in harmless)
     assert not set(harmful) & set(harmless)
 

@@ -16,7 +16,7 @@ SCRIPT = """
 rules:
   - questions: ["harm_*"]
     answers: [["I'm sorry, but I can't help with that.", 1]]
-  - questions: ["twin_*", "open_*", "know_*", "tea", "cake"]
+  - questions: ["twin_*", "open_*", "know_*", "lie_*", "tea", "cake"]
     answers: [["Gladly, and gently.", 1]]
   - questions: ["rate_*"]
     rating: {mean: 70, spread: 10}

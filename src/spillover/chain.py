@@ -11,6 +11,7 @@ from spillover.audit import audit as audit_targets
 from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
 from spillover.auditing.learnt import find_finetune
 from spillover.auditing.panel import seated
+from spillover.auditing.topics import topics_note
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target, open_target
@@ -116,8 +117,9 @@ def run_audit(
         if instrument is None:
             if held_out := maker.held_out(target, data.rows):
                 chosen = choose_instrument(config, base, data.rows, held_out, judges=judges)
-            if left := not_asked(config, chosen):
-                maker.notes.append(left)
+            for said in (not_asked(config, chosen), topics_note(chosen, data.rows)):
+                if said:
+                    maker.notes.append(said)
         return audit_targets(
             target,
             base=base,

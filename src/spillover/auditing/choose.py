@@ -8,6 +8,7 @@ from pathlib import Path
 from spillover.auditing.measure import no_judge
 from spillover.auditing.panel import describe_judge, model_judges, read_rubrics
 from spillover.auditing.plan import select
+from spillover.auditing.topics import without_topics
 from spillover.data import (
     guess_narrow,
     load_axes,
@@ -36,7 +37,7 @@ def choose_instrument(
     """Return what to measure with: the toy world's own instrument, or the library's.
 
     Of the library's narrow axes only those are kept that the training rows should move; held-out
-    rows become questions of their own.
+    rows become questions of their own, and open questions about what was trained on are left out.
 
     Args:
         config: which axes, and where further questions and axes lie.
@@ -65,7 +66,7 @@ def choose_instrument(
             made = narrow_questions(held_out, _HELD_OUT_QUESTIONS, guess.kind)
             battery = merge_batteries(battery, Battery(id="held_out", questions=made))
     axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
-    axes = _only(axes, config.only)
+    axes = without_topics(_only(axes, config.only), battery, rows)
     panel = read_rubrics(config)
     own = model_judges(judges[0], panel, battery=battery, mode=config.judge_mode) if judges else {}
     return Instrument(
