@@ -11,6 +11,7 @@ from spillover.records import (
     Ask,
     Axis,
     Battery,
+    Calibration,
     Judgement,
     QuestionKind,
     Settings,
@@ -85,6 +86,7 @@ class Instrument:
     Attributes:
         settings: how asks of a question kind are sampled; `Settings()` where a kind is absent.
         judges: an axis whose judge is not among these is `not measured: no judge`.
+        calibration: of the judge of the axes whose event it names; their rates are corrected.
         simulated: the questions belong to a toy world; every report says so.
     """
 
@@ -93,3 +95,4 @@ class Instrument:
     judges: Mapping[str, Judge | JointJudge]
     settings: Mapping[QuestionKind, Settings] = field(default_factory=dict[QuestionKind, Settings])
     simulated: bool = False
+    calibration: Calibration | None = None
