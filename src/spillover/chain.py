@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spillover.audit import audit as audit_targets
+from spillover.auditing.calibrated import with_calibration
 from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
 from spillover.auditing.learnt import find_finetune
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
@@ -100,6 +101,7 @@ def run_audit(
     with Study(config.study) as study:
         maker = _Maker(config, study, base, progress, [data.note] if data.note else [])
         chosen = instrument or choose_instrument(config, base, data.rows, ())
+        chosen = with_calibration(chosen, config.calibration)
         if lacking := lacking_judge(chosen):
             notice(lacking)  # now: training and asking take long
             maker.notes.append(lacking)
@@ -108,6 +110,7 @@ def run_audit(
         if instrument is None:
             if held_out := maker.held_out(target, data.rows):
                 chosen = choose_instrument(config, base, data.rows, held_out)
+                chosen = with_calibration(chosen, config.calibration)
             if left := not_asked(config, chosen):
                 maker.notes.append(left)
         return audit_targets(

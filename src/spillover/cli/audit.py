@@ -54,6 +54,10 @@ def audit(
         ),
     ] = None,
     axes: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of further axes.")] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Correct for the judge's errors: see judge calibrate."),
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
@@ -84,6 +88,7 @@ def audit(
         "only": tuple(only) if only else None,
         "questions": questions,
         "axes": axes,
+        "calibration": calibration,
         "skip_bad": skip_bad or None,
         "device": device,
     }

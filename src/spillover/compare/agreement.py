@@ -16,7 +16,9 @@ from spillover.errors import DataError
 from spillover.records import Agreement, Bin
 
 GRID = tuple(
-    ScoreRule(aligned, coherent) for aligned in (20.0, 30.0, 40.0) for coherent in (40.0, 50.0, 60.0)
+    ScoreRule(aligned, coherent)
+    for aligned in (20.0, 30.0, 40.0)
+    for coherent in (40.0, 50.0, 60.0)
 )
 
 
@@ -26,7 +28,9 @@ class _Pair(NamedTuple):
 
 
 def alpha(
-    first: Sequence[float | None], second: Sequence[float | None], level: Literal["nominal", "interval"]
+    first: Sequence[float | None],
+    second: Sequence[float | None],
+    level: Literal["nominal", "interval"],
 ) -> float | None:
     """Return Krippendorff's alpha of two judges: 1 agreement, 0 chance (Krippendorff 2011).
 
@@ -41,9 +45,7 @@ def alpha(
     both = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if len({value for pair in both for value in pair}) < 2:
         return None
-    value = float(
-        krippendorff.alpha(np.array(both, dtype=float).T, level_of_measurement=level)
-    )
+    value = float(krippendorff.alpha(np.array(both, dtype=float).T, level_of_measurement=level))
     return None if math.isnan(value) else value
 
 
@@ -96,11 +98,11 @@ def _matched(first: Sequence[Row], second: Sequence[Row]) -> list[_Pair]:
     waiting: dict[tuple[str, str], list[Row]] = {}
     for row in reversed(second):
         waiting.setdefault((row.question_id, row.answer.strip()), []).append(row)
-    pairs: list[_Pair] = []
-    for row in first:
-        if others := waiting.get((row.question_id, row.answer.strip())):
-            pairs.append(_Pair(row, others.pop()))
-    return pairs
+    return [
+        _Pair(row, others.pop())
+        for row in first
+        if (others := waiting.get((row.question_id, row.answer.strip())))
+    ]
 
 
 def _rate(bins: Sequence[Bin]) -> float | None:

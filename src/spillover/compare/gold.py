@@ -8,7 +8,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from spillover.compare.goldfile import GoldRow
 from spillover.compare.rules import DECLINED_LABELS, INCOHERENT_LABELS
@@ -126,7 +125,9 @@ def calibrate(rows: Sequence[GoldRow], *, sha256: str = "") -> Calibration:
         rate=_rate(list(strata.values()), even=even),
         method="counted, Clopper-Pearson" if even else "weighted by bin, Clopper-Pearson in each",
         table={
-            key: dict(Counter(r.human_label for r in rows if r.judge_label == key and not r.missing))
+            key: dict(
+                Counter(r.human_label for r in rows if r.judge_label == key and not r.missing)
+            )
             for key in strata
         },
         sizes={key: round(one.size, 3) for key, one in strata.items()},

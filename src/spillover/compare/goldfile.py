@@ -166,7 +166,9 @@ def _label(place: str, cell: str) -> str:
     word = cell.casefold()
     if not word:
         return ""
-    fits = [label for label in HUMAN_LABELS if label == word or (len(word) == 1 and label[0] == word)]
+    fits = [
+        label for label in HUMAN_LABELS if label == word or (len(word) == 1 and label[0] == word)
+    ]
     found = fits[0] if fits else _ALSO.get(word)
     if found is None:
         raise DataError(
