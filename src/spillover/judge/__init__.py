@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from spillover.errors import ConfigError
+from spillover.judge.cascade import CascadeJudge
 from spillover.judge.choice import ChoiceJudge
 from spillover.judge.code_security import CodeSecurityJudge
 from spillover.judge.exact import ExactJudge
@@ -20,7 +21,7 @@ from spillover.protocols import Judge
 from spillover.records import Battery
 
 __all__ = [
-    "JUDGES", "ChoiceJudge", "CodeSecurityJudge", "ExactJudge", "JudgeBuilder", "RatingJudge",
+    "JUDGES", "CascadeJudge", "ChoiceJudge", "CodeSecurityJudge", "ExactJudge", "JudgeBuilder", "RatingJudge",
     "RefusalJudge", "load_judges",
 ]  # fmt: skip
 
