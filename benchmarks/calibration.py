@@ -88,7 +88,9 @@ def rates_table(page: Page, rates: dict[str, float], repetitions: int, seed: int
 
 def gold_table(page: Page, repetitions: int, seed: int) -> None:
     """Sensitivity from a gold set of 300 drawn bin by bin out of 5,000 answers."""
-    page.say("| true rate | sensitivity by weights, mean | 95% interval covers | 99% lower bound, mean |")
+    page.say(
+        "| true rate | sensitivity by weights, mean | 95% interval covers | 99% lower bound, mean |"
+    )
     page.say("|---:|---:|---:|---:|")
     generator = np.random.default_rng(seed)
     for rate in (0.02, 0.2):

@@ -81,7 +81,7 @@ def write_gold(path: Path, rows: Sequence[GoldRow]) -> None:
     writer.writerow(GoldRow._fields)
     for row in rows:
         # A lone surrogate in a reply is no text that a file can hold.
-        cells = [f"{cell:.10g}" if isinstance(cell, float) else str(cell) for cell in row]
+        cells = [str(cell) for cell in row]
         cells = [cell.encode("utf-8", "replace").decode("utf-8") for cell in cells]
         writer.writerow(["'" + cell if _FORMULA.match(cell) else cell for cell in cells])
     write_text(path, stream.getvalue())
