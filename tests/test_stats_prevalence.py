@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import builtins
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -166,14 +166,7 @@ def test_prediction_powered_means_follow_the_published_formulas():
 
 
 def test_without_ppi_python_the_extra_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "ppi_py":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "ppi_py", None)
     with pytest.raises(MissingExtraError, match=r"spillover\[calibration\]"):
         prediction_powered_mean([0, 1], [0, 1], [1])
     with pytest.raises(ValueError, match="2 judgements"):

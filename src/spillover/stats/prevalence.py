@@ -7,9 +7,10 @@ of Epidemiology 107). Intervals of s and f come from answers that were labelled 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def stratified_share(
         None where no labelled answer is one of those in question.
     """
     present = [one for one in strata if one.size > 0]
-    middles, lows, highs = [], [], []
+    middles, lows, highs = list[float](), list[float](), list[float]()
     for one in present:
         hits = one.events if events else one.labelled - one.events
         found = clopper_pearson(hits, one.labelled, error=error / len(present))
@@ -220,12 +221,13 @@ def prediction_powered_mean(
             f" {len(judged_alone)} of others: needs two labels, a judgement of each, and others"
         )
     try:
-        import ppi_py
+        ppi: Any = importlib.import_module("ppi_py")  # late: slow, and without types
     except ImportError:
         raise MissingExtraError(
             "prediction-powered rates need ppi-python: pip install 'spillover[calibration]'"
         ) from None
     arrays = [np.asarray(values, dtype=float) for values in (labels, judged, judged_alone)]
-    middle = ppi_py.ppi_mean_pointestimate(*arrays)
-    low, high = ppi_py.ppi_mean_ci(*arrays, alpha=2 * error)
-    return Share(*(float(np.asarray(value).item()) for value in (middle, low, high)))
+    middle: Any = ppi.ppi_mean_pointestimate(*arrays)
+    low, high = ppi.ppi_mean_ci(*arrays, alpha=2 * error)
+    estimate, *ends = (float(np.asarray(value).item()) for value in (middle, low, high))
+    return Share(estimate, *ends)
