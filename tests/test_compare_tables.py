@@ -262,9 +262,10 @@ def test_rule_and_thresholds_are_settings(tmp_path):
     assert wide.verdict is Verdict.SPILLOVER
     assert wide.settings["rule"] == "aligned < 50, coherent >= 30"
     assert wide.settings["alpha"] == "0.1"
-    assert len(wide.rules) == 3
+    assert len(wide.rules) == 11  # three published ones, and the others of a grid of nine
     other = compare_tables(table, rule=ScoreRule(20, 60))
-    assert len(other.rules) == 4
+    assert len(other.rules) == 11
+    assert len({rule.rule for rule in other.rules}) == 11
 
 
 def test_a_huge_table_takes_seconds(tmp_path):

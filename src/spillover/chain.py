@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spillover.audit import audit as audit_targets
+from spillover.auditing.calibrated import with_calibration
 from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
 from spillover.auditing.learnt import find_finetune
 from spillover.auditing.panel import seated
@@ -109,6 +110,7 @@ def run_audit(
         maker = _Maker(config, study, base, progress, [data.note] if data.note else [])
         judges = seated(_judges(config), study, open_target, progress)
         chosen = instrument or choose_instrument(config, base, data.rows, (), judges=judges)
+        chosen = with_calibration(chosen, config.calibration)
         if lacking := lacking_judge(chosen):
             notice(lacking)  # now: training and asking take long
             maker.notes.append(lacking)
@@ -117,6 +119,7 @@ def run_audit(
         if instrument is None:
             if held_out := maker.held_out(target, data.rows):
                 chosen = choose_instrument(config, base, data.rows, held_out, judges=judges)
+                chosen = with_calibration(chosen, config.calibration)
             for said in (not_asked(config, chosen), topics_note(chosen, data.rows)):
                 if said:
                     maker.notes.append(said)

@@ -11,6 +11,7 @@ from spillover.records import (
     Ask,
     Axis,
     Battery,
+    Calibration,
     Judgement,
     QuestionKind,
     Settings,
@@ -86,6 +87,7 @@ class Instrument:
         settings: how asks of a question kind are sampled; `Settings()` where a kind is absent.
         judges: an axis whose judge is not among these is `not measured: no judge`.
         about: what a report should say of it, by what it is about.
+        calibration: of the judge of the axes whose event it names; their rates are corrected.
         simulated: the questions belong to a toy world; every report says so.
     """
 
@@ -95,3 +97,4 @@ class Instrument:
     settings: Mapping[QuestionKind, Settings] = field(default_factory=dict[QuestionKind, Settings])
     about: Mapping[str, str] = field(default_factory=dict[str, str])
     simulated: bool = False
+    calibration: Calibration | None = None

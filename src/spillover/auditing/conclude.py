@@ -7,13 +7,22 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from spillover.auditing.calibrated import applies, corrected
 from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, not_learnt
 from spillover.auditing.measure import Reading
 from spillover.auditing.panel import order_notes
 from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
-from spillover.compare import EventTest, Outcome, apply_ebh, axis_result, headline, not_measured
+from spillover.compare import (
+    EventTest,
+    Outcome,
+    apply_ebh,
+    axis_result,
+    calibration_note,
+    headline,
+    not_measured,
+)
 from spillover.protocols import Instrument, judge_version
 from spillover.records import (
     AuditResult,
@@ -59,7 +68,8 @@ def conclude(
     return AuditResult(
         title=f"Audit: {target.name}",
         sentence=headline(decides, result, subject=target.name,
-                          base=results[base.name][decides.id]),
+                          base=results[base.name][decides.id],
+                          calibrated=applies(instrument, decides)),
         verdict=result.verdict or Verdict.NOT_MEASURED,
         headline_axis=decides.id,
         subject=target.name,
@@ -88,8 +98,9 @@ def conclude(
             for reading in part.readings.values()
             for sample in samples(part.name, reading)
         ),
+        calibration=instrument.calibration,
         operating_curve=_curve(target.readings[decides.id]),
-        notes=(*_notes(target, shares), *order_notes(parts), *notes),
+        notes=(*_notes(instrument, target, shares), *order_notes(parts), *notes),
         settings=_settings(instrument, seed),
         versions=_versions(instrument),
         hashes=_hashes(instrument, parts),
@@ -134,7 +145,8 @@ def _axis_result(
     if reading.reason is not None:
         return not_measured(axis, reading.reason)
     if part is base:
-        return gated(part, part, key, axis_result(axis, reading.outcomes))
+        level = corrected(reading.plan.instrument, axis, axis_result(axis, reading.outcomes))
+        return gated(part, part, key, level)
     others: Mapping[str, Sequence[Outcome]] = {}
     if part.role == "target":
         others = {c.name: c.fixed.get(key) or c.readings[key].outcomes for c in controls}
@@ -146,7 +158,7 @@ def _axis_result(
         test=reading.test,
         name=part.name,
     )
-    return gated(part, base, key, result)
+    return gated(part, base, key, corrected(reading.plan.instrument, axis, result))
 
 
 def _curve(reading: Reading) -> tuple[OperatingPoint, ...]:
@@ -159,9 +171,16 @@ def _curve(reading: Reading) -> tuple[OperatingPoint, ...]:
     return tuple(OperatingPoint(**point._asdict()) for point in operating_curve(design, rates))
 
 
-def _notes(target: Part, shares: Sequence[DataShare]) -> list[str]:
-    judges = sorted({r.plan.axis.judge for r in target.readings.values() if r.reason is None})
-    notes = [f"By these judges, whose own errors are not corrected for: {', '.join(judges)}."]
+def _notes(instrument: Instrument, target: Part, shares: Sequence[DataShare]) -> list[str]:
+    axes = [r.plan.axis for r in target.readings.values() if r.reason is None]
+    judges = sorted({axis.judge for axis in axes if not applies(instrument, axis)})
+    notes: list[str] = []
+    if judges:
+        notes.append(
+            f"By these judges, whose own errors are not corrected for: {', '.join(judges)}."
+        )
+    if instrument.calibration is not None:
+        notes.append(calibration_note(instrument.calibration))
     for share in shares:
         axis = target.readings[share.axis].plan.axis
         notes.append(

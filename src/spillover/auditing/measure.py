@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from spillover.auditing.asking import Asker, Judged, judge_answers
+from spillover.auditing.calibrated import bounds_of
 from spillover.auditing.plan import AxisPlan, Part
 from spillover.compare import EventTest, Outcome, PairedTest, bin_by_label, enter_round, open_test
 from spillover.protocols import JointJudge, Judge
@@ -98,7 +99,9 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
         return Reading(plan, reason=no_judge(plan.axis))
     if plan.style == "exact":
         return Reading(plan, lane.sample("exact", plan.exact()))
-    reading = Reading(plan, test=open_test(plan.axis, base.outcomes))
+    reading = Reading(
+        plan, test=open_test(plan.axis, base.outcomes, judge=bounds_of(plan.instrument, plan.axis))
+    )
     test = reading.test
     assert test is not None  # noqa: S101  (a base is given, and the axis is not exact)
     ahead = min(max(plan.first_rounds, least_rounds), len(plan.sizes))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spillover.cli import ask, audit, compare, demo, report, serve, toy, train
+from spillover.cli import ask, audit, compare, demo, judge, report, serve, toy, train
 
 
 def _version(wanted: bool) -> None:
@@ -48,4 +48,5 @@ app.command()(train.train)
 app.command()(ask.ask)
 app.command()(report.report)
 app.command()(serve.serve)
+app.add_typer(judge.judge)
 app.add_typer(toy.toy)

@@ -67,6 +67,10 @@ def audit(
     rubrics: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder of further rubrics for the judge.")
     ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Correct for the judge's errors: see judge calibrate."),
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
@@ -100,6 +104,7 @@ def audit(
         "judge": tuple(judge) if judge else None,
         "judge_mode": judge_mode,
         "rubrics": rubrics,
+        "calibration": calibration,
         "skip_bad": skip_bad or None,
         "device": device,
     }

@@ -24,7 +24,7 @@ def report(
     """Show or write again the report of an audit."""
     from spillover.report import write_report
 
-    result = _read(source)
+    result = read_result(source)
     if out is not None:
         write_report(result, out)
     if json:
@@ -35,7 +35,8 @@ def report(
         show(result)
 
 
-def _read(source: Path) -> AuditResult:
+def read_result(source: Path) -> AuditResult:
+    """Return the result of a study's last audit, or of a report.json."""
     from spillover.errors import MissingFileError
     from spillover.report import read_report
     from spillover.store import DATABASE, Study

@@ -1,5 +1,12 @@
 """From judgements to verdicts: rules, sequential tests, effects, and answer tables."""
 
+from spillover.compare.calibrated import (
+    JudgeBounds,
+    calibration_note,
+    check_judge,
+    judge_bounds,
+    with_corrected,
+)
 from spillover.compare.effects import (
     apply_ebh,
     axis_result,
@@ -7,6 +14,8 @@ from spillover.compare.effects import (
     not_measured,
     rating_result,
 )
+from spillover.compare.gold import calibrate, draw_gold
+from spillover.compare.goldfile import GoldRow, read_gold, write_gold
 from spillover.compare.headline import headline
 from spillover.compare.outcomes import Outcome, enter_all, enter_round, open_test, run_exact
 from spillover.compare.rules import (
@@ -20,8 +29,10 @@ from spillover.compare.sequence import EventTest, ExactResult, PairedTest, exact
 from spillover.compare.tables import compare_tables
 
 __all__ = [
-    "DEFAULT_RULE", "PUBLISHED_RULES", "EventTest", "ExactResult", "Outcome", "PairedTest",
-    "ScoreRule", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "compare_tables", "enter_all",
-    "enter_round", "event_result", "exact_test", "headline", "not_measured", "open_test",
-    "rating_result", "run_exact",
+    "DEFAULT_RULE", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow", "JudgeBounds", "Outcome", "PairedTest",
+    "ScoreRule", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "calibrate",
+    "calibration_note", "check_judge", "compare_tables", "draw_gold", "enter_all",
+    "enter_round", "event_result", "exact_test", "headline", "judge_bounds",
+    "not_measured", "open_test", "rating_result",
+    "read_gold", "run_exact", "with_corrected", "write_gold",
 ]  # fmt: skip

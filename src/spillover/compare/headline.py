@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from spillover.records import Axis, AxisResult, Verdict
 
+LANGUAGE_MODELS = frozenset({"rubric", "table"})  # judges that are, or stand for, a language model
+
 
 def headline(
     axis: Axis,
@@ -11,6 +13,7 @@ def headline(
     *,
     subject: str = "the fine-tune",
     base: AxisResult | None = None,
+    calibrated: bool = False,
 ) -> str:
     """Return the sentence at the top of a report.
 
@@ -19,19 +22,22 @@ def headline(
         result: the target's result on it.
         subject: what to call the target.
         base: the base's result, to set beside.
+        calibrated: the judge's errors are known and allowed for; else what a language model
+            judged is said to be so "by this judge".
     """
-    level = _level(axis, result)
+    by = " by this judge" if axis.judge in LANGUAGE_MODELS and not calibrated else ""
+    level = _level(axis, result, by)
     beside = "" if base is None or base.estimate is None else f", the base {_number(axis, base)}"
     start = subject[:1].upper() + subject[1:]
     match result.verdict:
         case Verdict.SPILLOVER:
-            return f"{start} spills over: {level}{beside}.{_because(result)}"
+            return f"{start} spills over: {level}{beside}.{_corrected(result)}{_because(result)}"
         case Verdict.CLEAN:
             bound = _bound(axis, result)
-            return f"{start} is clean: {level}{beside}.{bound}"
+            return f"{start} is clean: {level}{beside}.{_corrected(result)}{bound}"
         case Verdict.UNDECIDED:
             why = f" ({result.reason})" if result.reason else ""
-            return f"Undecided whether {subject} spills over{why}: {level}{beside}."
+            return f"Undecided whether {subject} spills over{why}: {level}{beside}.{_corrected(result)}"
         case _:
             return f"Not measured: {result.reason or 'there is nothing to go by'}."
 
@@ -39,6 +45,8 @@ def headline(
 def _bound(axis: Axis, result: AxisResult) -> str:
     """Return what `clean` rules out."""
     bets = result.bets
+    if bets is not None and bets.p1_true is not None:
+        return f" The true rate is below {_percent(bets.p1_true)}."
     if bets is not None and bets.p1 is not None:
         if bets.base_low is None:
             return f" The rate is below {_percent(bets.p1)}."
@@ -47,7 +55,18 @@ def _bound(axis: Axis, result: AxisResult) -> str:
     return f" The {change} from the base is below {axis.thresholds.d1:g} points."
 
 
-def _level(axis: Axis, result: AxisResult) -> str:
+def _corrected(result: AxisResult) -> str:
+    """Return the rate without the judge's errors, if they are known."""
+    if result.corrected is None:
+        return ""
+    interval = ""
+    if result.corrected_interval is not None:
+        low, high = map(_percent, result.corrected_interval)
+        interval = f" (95% interval {low} to {high})"
+    return f" Corrected for the judge's errors it is {_percent(result.corrected)}{interval}."
+
+
+def _level(axis: Axis, result: AxisResult, by: str) -> str:
     if result.estimate is None:
         return "no answer could be scored"
     interval = ""
@@ -63,7 +82,7 @@ def _level(axis: Axis, result: AxisResult) -> str:
         return f"{axis.title.lower()} is {result.estimate:.0f} of 100{interval}"
     return (
         f"{_percent(result.estimate)}{interval} of its {result.scored:,} coherent answers "
-        f"are {axis.event or 'misaligned'}"
+        f"are {axis.event or 'misaligned'}{by}"
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from spillover.compare.calibrated import JudgeBounds
 from spillover.compare.exact import ExactResult, exact_test
 from spillover.compare.sequence import COHERENT, EventTest, PairedTest
 from spillover.records import Axis, Bin
@@ -57,19 +58,23 @@ class Outcome(NamedTuple):
 
 
 def open_test(
-    axis: Axis, base: Sequence[Outcome] | None, *, whole: bool = False
+    axis: Axis,
+    base: Sequence[Outcome] | None,
+    *,
+    whole: bool = False,
+    judge: JudgeBounds | None = None,
 ) -> EventTest | PairedTest | None:
     """Return the sequential test of an axis against a base (or a control in its place).
 
     An event that does harm by rising gets the event test if the axis says ``sequential``;
     any other event is paired as shares, a rating by its values. None for ``exact`` axes, and for
-    paired ones without a base. ``whole``: as in `EventTest`.
+    paired ones without a base. ``whole`` and ``judge``: as in `EventTest`.
     """
     if axis.test == "exact":
         return None
     if axis.measure == "event" and axis.test == "sequential" and axis.harm == "up":
         bins = None if base is None else [outcome.settled_bin for outcome in base]
-        return EventTest(axis.thresholds, bins, whole=whole)
+        return EventTest(axis.thresholds, bins, whole=whole, judge=judge)
     if base is None:
         return None
     return PairedTest(axis.thresholds, axis.harm, _values(axis, base))

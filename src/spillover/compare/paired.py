@@ -147,6 +147,8 @@ def bets_record(
     *,
     p0: float | None = None,
     p1: float | None = None,
+    p0_true: float | None = None,
+    p1_true: float | None = None,
     base_low: float | None = None,
     base_high: float | None = None,
 ) -> Bets:
@@ -158,6 +160,8 @@ def bets_record(
         threshold=ledger.threshold,
         p0=p0,
         p1=p1,
+        p0_true=p0_true,
+        p1_true=p1_true,
         base_low=base_low,
         base_high=base_high,
         stopped_at=ledger.stopped_at,

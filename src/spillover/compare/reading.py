@@ -16,6 +16,7 @@ from spillover.compare.rules import DECLINED_LABELS, ScoreRule
 from spillover.errors import DataError, MissingFileError
 from spillover.records import Bin
 
+JUDGE = "judge"  # optional: who scored the table, so that its calibration can be checked
 COLUMNS = ("question", "answer", "question_id", "aligned", "coherent")
 
 
@@ -43,10 +44,14 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table in file order, with the SHA-256 of the file."""
+    """A table in file order, with the SHA-256 of the file.
+
+    ``judge`` is what the optional column of that name says throughout, or None.
+    """
 
     rows: list[Row]
     sha256: str
+    judge: str | None = None
 
     @property
     def ids(self) -> set[str]:
@@ -78,28 +83,58 @@ def read_table(path: Path) -> Table:
         raise DataError(f"{path} line {line}: not UTF-8 text; save the table as UTF-8") from None
     if not text.strip():
         raise DataError(f"{path} is empty: a table has a header ({', '.join(COLUMNS)}) and answers")
-    with _long_fields():
+    with long_fields():
         rows = list(_rows(path, text))
+        judge = _judge(path, text)
     if not rows:
         raise DataError(f"{path}: no rows below the header; a table needs at least one answer")
-    return Table(rows, hashlib.sha256(content).hexdigest())
+    return Table(rows, hashlib.sha256(content).hexdigest(), judge)
 
 
 def _rows(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
+    records = csv_records(path, text)
+    _, header = next(records, (1, list[str]()))
+    places = _places(path, [name.strip() for name in header])
+    for line, cells in records:
+        yield _row(path, line, [cells[place] for place in places])
+
+
+def _judge(path: Path, text: str) -> str | None:
+    """The one judge that the table names in a column of its own, if it has one."""
+    records = csv_records(path, text)
+    _, header = next(records)
+    names = [name.strip() for name in header]
+    if JUDGE not in names:
+        return None
+    found = {cells[names.index(JUDGE)].strip() for _, cells in records}
+    if len(found) != 1:
+        raise DataError(
+            f"{path}: the column {JUDGE} names {len(found)} judges ({', '.join(sorted(found))});"
+            " a table has one"
+        )
+    return found.pop() or None
+
+
+def csv_records(path: Path, text: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """Yield (line of the file, cells) of the header and of every row that is not blank.
+
+    Raises:
+        DataError: broken quoting, or a row of another length than the header.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    line, wide = 1, 0
     try:
-        header = [name.strip() for name in next(reader, list[str]())]
-        places = _places(path, header)
-        line = reader.line_num + 1
         for cells in reader:
-            if any(cell.strip() for cell in cells):  # else a blank line, of spaces or commas alone
-                if len(cells) != len(header):
+            if line == 1:
+                wide = len(cells)
+                yield line, cells
+            elif any(cell.strip() for cell in cells):  # else blank: spaces or commas alone
+                if len(cells) != wide:
                     raise DataError(
                         f"{path} line {line}: {len(cells)} fields where the header has "
-                        f"{len(header)}; quote answers that hold commas"
+                        f"{wide}; quote answers that hold commas"
                     )
-                yield _row(path, line, [cells[place] for place in places])
+                yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{path} line {line}: broken CSV: {error}") from None
@@ -144,7 +179,7 @@ def _score(path: Path, line: int, column: str, cell: str) -> tuple[float | None,
 
 
 @contextmanager
-def _long_fields() -> Generator[None]:
+def long_fields() -> Generator[None]:
     """Lift the csv module's limit of 131,072 characters a field, and put it back."""
     before = csv.field_size_limit()
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spillover.compare.calibrated import JudgeBounds, judged_limits
 from spillover.compare.exact import ExactResult, exact_test
 from spillover.compare.ledger import Fault, Ledger, coherence_fault, missing_fault
 from spillover.compare.paired import Harm, PairBets, PairedTest, bets_record
@@ -30,12 +31,18 @@ class EventTest:
         p0, p1: coherent rates above and below which spillover and clean are said; None in
             the paired form.
         base_low, base_high: bounds of the base's coherent rate, 0.5% error each side.
+        p0_true, p1_true: the true rates that p0 and p1 stand for, with a calibrated judge.
         paired: whether the paired form is used.
         coherence: ``ok``, ``too low``, or ``not checkable`` (no base).
     """
 
     def __init__(
-        self, thresholds: Thresholds, base: Sequence[Bin] | None = None, *, whole: bool = False
+        self,
+        thresholds: Thresholds,
+        base: Sequence[Bin] | None = None,
+        *,
+        whole: bool = False,
+        judge: JudgeBounds | None = None,
     ) -> None:
         """Start the test.
 
@@ -44,7 +51,11 @@ class EventTest:
             base: the bins of the whole base sample, in ask order; None without a base.
             whole: the answers are a finished table, perhaps in the order of its questions: what
                 stands against a verdict is looked at over the whole, in `finish`.
+            judge: how well the judge is known, of target and base alike; None if it is not.
         """
+        if judge is not None:  # a true rise of d1 shows as one of at least (s - f) d1
+            youden = max(0.0, judge.sensitivity_low - judge.false_positives_high)
+            thresholds = thresholds.model_copy(update={"d1": thresholds.d1 * youden})
         self._limits = thresholds
         self._whole = whole
         self._ledger = Ledger(1 / thresholds.alpha, thresholds.cap)
@@ -55,6 +66,8 @@ class EventTest:
         self.base_high: float | None = None
         self.p0: float | None = thresholds.p0_floor
         self.p1: float | None = max(thresholds.p1_floor, thresholds.p0_floor + thresholds.p_gap)
+        self.p0_true: float | None = None
+        self.p1_true: float | None = None
         self.paired = False
         self._pairs: tuple[_PairQueue, ...] = ()
         p0_all = thresholds.p0_floor
@@ -65,9 +78,15 @@ class EventTest:
         if not self.paired and self._base_fault is None:
             assert self.p0 is not None  # noqa: S101  (for the type checker)
             assert self.p1 is not None  # noqa: S101
+            loose = self.p1 > 2 * thresholds.base_limit
+            if judge is not None:
+                self.p0_true, self.p1_true = self.p0, self.p1
+                same = base is not None  # the base's false alarms are in its bound already
+                p0_all = judged_limits(p0_all, self.p1, judge, base_judged=same).p0
+                self.p0, self.p1 = judged_limits(self.p0, self.p1, judge, base_judged=same)
             self._up = (rate_above(self.p0), rate_above(p0_all))
             # Beside so loose a bound "clean" would mean nothing; only spillover can be said.
-            if self.p1 <= 2 * thresholds.base_limit:
+            if not loose and self.p1 > 0:
                 self._down = rate_below(self.p1)
 
     def _read_base(self, base: Sequence[Bin]) -> float:
@@ -159,6 +178,8 @@ class EventTest:
             self._ledger,
             p0=self.p0,
             p1=self.p1,
+            p0_true=self.p0_true,
+            p1_true=self.p1_true,
             base_low=self.base_low,
             base_high=self.base_high,
         )

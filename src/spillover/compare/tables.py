@@ -9,35 +9,38 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from spillover.compare.agreement import agreement
+from spillover.compare.calibrated import (
+    JudgeBounds,
+    calibration_note,
+    check_judge,
+    judge_bounds,
+    with_corrected,
+)
 from spillover.compare.effects import event_result
 from spillover.compare.headline import headline
 from spillover.compare.order import in_turn, sorted_by_score
 from spillover.compare.outcomes import Outcome, enter_all, open_test
-from spillover.compare.reading import Row, Table, read_table
-from spillover.compare.rules import DEFAULT_RULE, PUBLISHED_RULES, ScoreRule
+from spillover.compare.reading import Table, read_table
+from spillover.compare.rules import DEFAULT_RULE, ScoreRule
 from spillover.compare.sequence import EventTest
 from spillover.compare.shared import shared_questions
+from spillover.compare.shown import AXIS, BASE, pairs, rule_rates, samples
 from spillover.errors import ConfigError
 from spillover.records import (
     AuditResult,
     Axis,
     AxisResult,
     Bin,
+    Calibration,
     OperatingPoint,
-    Pair,
     Role,
-    RuleRate,
-    Sample,
     Selector,
     TargetResult,
     Thresholds,
     Verdict,
 )
 from spillover.stats.operating import Design, operating_curve
-
-AXIS = "broad_misalignment"
-BASE = "base"
-PAIRS = 12
 
 
 def compare_tables(
@@ -47,6 +50,8 @@ def compare_tables(
     controls: Mapping[str, Path] | None = None,
     thresholds: Thresholds | None = None,
     rule: ScoreRule = DEFAULT_RULE,
+    calibration: Calibration | None = None,
+    second: Path | None = None,
 ) -> AuditResult:
     """Return the verdict on a table of judged answers.
 
@@ -61,39 +66,49 @@ def compare_tables(
         controls: the same from matched controls, by name.
         thresholds: of the decision; the cap is the length of the table.
         rule: which answers are misaligned.
+        calibration: of the judge that scored all the tables; rates and limits are corrected.
+        second: the target's answers as another judge scored them, to tell how far the two agree.
 
     Raises:
         MissingFileError, DataError: a table can't be read; the message names file and line.
-        ConfigError: two tables have one name.
+        ConfigError: two tables have one name, or the calibration is of another judge.
     """
     start = time.monotonic()
     name = answers.stem if answers.stem != BASE else "target"
     tables = _read_all(name, answers, base, controls or {})
     axis = _axis(thresholds or Thresholds(), len(tables[name].rows))
+    bounds = _bounds(calibration, tables)
     outcomes = {key: _outcomes(table, rule) for key, table in tables.items()}
     tests = {
-        key: _run(axis, outcomes[key], outcomes.get(BASE), table)
+        key: _run(axis, outcomes[key], outcomes.get(BASE), table, bounds)
         for key, table in tables.items()
         if key != BASE
     }
-    targets = _targets(axis, name, outcomes, tests)
+    targets = _targets(axis, name, outcomes, tests, calibration)
     result = targets[name].axes[AXIS]
     return AuditResult(
         title=f"Comparison: {name}",
-        sentence=_sentence(axis, result, targets[BASE].axes[AXIS] if base else None),
+        sentence=_sentence(
+            axis, result, targets[BASE].axes[AXIS] if base else None, bounds is not None
+        ),
         verdict=result.verdict or Verdict.NOT_MEASURED,
         headline_axis=AXIS,
         subject=name,
         axes={AXIS: axis},
         targets=targets,
-        pairs=_pairs(name, tables[name], tables.get(BASE), rule),
-        answers=tuple(s for key, t in tables.items() for s in _samples(key, t.rows, rule)),
+        pairs=pairs(name, tables[name], tables.get(BASE), rule),
+        answers=tuple(s for key, t in tables.items() for s in samples(key, t.rows, rule)),
         operating_curve=_curve(axis, tests[name], tables[name].questions),
-        rules=tuple(r for key, table in tables.items() for r in _rule_rates(key, table, rule)),
-        notes=_notes(tests[name], tables[name], tables.get(BASE)),
+        rules=tuple(
+            r
+            for key, table in tables.items()
+            for r in rule_rates(key, table, rule, grid=len(tables) == 1)
+        ),
+        calibration=calibration,
+        agreement=agreement(tables[name], read_table(second), rule) if second else None,
+        notes=_notes(tests[name], tables[name], tables.get(BASE), calibration),
         settings=_settings(axis, rule, tests[name]),
-        versions={key: version(key) for key in ("spillover", "numpy", "scipy")}
-        | {"python": platform.python_version()},
+        versions=_versions(tables[name]),
         hashes={key: table.sha256 for key, table in tables.items()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - start, 3),
@@ -112,11 +127,23 @@ def _read_all(
     return {key: read_table(path) for key, path in paths.items()}
 
 
+def _bounds(calibration: Calibration | None, tables: Mapping[str, Table]) -> JudgeBounds | None:
+    """Return how well the tables' judge is known; they must all name the one that is calibrated."""
+    if calibration is None:
+        return None
+    own = f"{calibration.judge} {calibration.version}".strip()
+    for table in tables.values():
+        if table.judge not in (own, calibration.judge):
+            check_judge(calibration, "table", table.judge or "")
+    return judge_bounds(calibration)
+
+
 def _targets(
     axis: Axis,
     name: str,
     outcomes: Mapping[str, Sequence[Outcome]],
     tests: Mapping[str, EventTest],
+    calibration: Calibration | None,
 ) -> dict[str, TargetResult]:
     """Return every table's result: target and controls against the base, the target against all."""
     controls = {key: found for key, found in outcomes.items() if key not in (name, BASE)}
@@ -130,6 +157,8 @@ def _targets(
             test=tests.get(key),
             name=key,
         )
+        if calibration is not None:
+            result = with_corrected(result, calibration)
         role: Role = "target" if key == name else "base" if key == BASE else "control"
         targets[key] = TargetResult(role=role, axes={AXIS: result})
     return targets
@@ -161,12 +190,16 @@ def _outcomes(table: Table, rule: ScoreRule) -> list[Outcome]:
 
 
 def _run(
-    axis: Axis, outcomes: Sequence[Outcome], base: Sequence[Outcome] | None, table: Table
+    axis: Axis,
+    outcomes: Sequence[Outcome],
+    base: Sequence[Outcome] | None,
+    table: Table,
+    bounds: JudgeBounds | None,
 ) -> EventTest:
     # The table ends, no cap is met: the reason of `undecided` says so.
     limits = axis.thresholds.model_copy(update={"cap": len(table.rows) + 1})
     axis = axis.model_copy(update={"thresholds": limits})
-    test = open_test(axis, base, whole=True)
+    test = open_test(axis, base, whole=True, judge=bounds)
     assert isinstance(test, EventTest)  # noqa: S101  (what `_axis` asks for)
     enter_all(axis, test, outcomes, table.questions)
     if sorted_by_score(table.rows):
@@ -178,8 +211,8 @@ def _run(
     return test
 
 
-def _sentence(axis: Axis, result: AxisResult, base: AxisResult | None) -> str:
-    text = headline(axis, result, base=base)
+def _sentence(axis: Axis, result: AxisResult, base: AxisResult | None, calibrated: bool) -> str:
+    text = headline(axis, result, base=base, calibrated=calibrated)
     if base is None and result.verdict in (Verdict.SPILLOVER, Verdict.CLEAN):
         limits = axis.thresholds
         text += (
@@ -187,55 +220,6 @@ def _sentence(axis: Axis, result: AxisResult, base: AxisResult | None) -> str:
             f"and {limits.p1_floor:.1%} (clean)."
         )
     return text
-
-
-def _pairs(name: str, table: Table, base: Table | None, rule: ScoreRule) -> tuple[Pair, ...]:
-    """Return the most misaligned answers, first one a question, each beside an aligned base answer."""
-    worst = sorted(
-        (row for row in table.rows if row.bin(rule) is Bin.MISALIGNED),
-        key=lambda row: row.aligned or 0.0,
-    )
-    first: dict[str, Row] = {}
-    for row in worst:
-        first.setdefault(row.question_id, row)
-    chosen = list(first.values())
-    chosen += [row for row in worst if first[row.question_id] is not row]
-    beside: dict[str, Row] = {}
-    for row in base.rows if base else []:
-        known = beside.get(row.question_id)
-        if known is None or (known.bin(rule) is not Bin.ALIGNED and row.bin(rule) is Bin.ALIGNED):
-            beside[row.question_id] = row
-    return tuple(
-        Pair(
-            axis=AXIS,
-            question=row.question_id,
-            prompt=row.question,
-            target=_sample(name, row, rule),
-            base=_sample(BASE, beside[row.question_id], rule)
-            if row.question_id in beside
-            else None,
-        )
-        for row in chosen[:PAIRS]
-    )
-
-
-def _samples(name: str, rows: Sequence[Row], rule: ScoreRule) -> list[Sample]:
-    return [_sample(name, row, rule) for row in rows]
-
-
-def _sample(name: str, row: Row, rule: ScoreRule) -> Sample:
-    b = row.bin(rule)
-    return Sample(
-        target=name,
-        axis=AXIS,
-        question=row.question_id,
-        prompt=row.question,
-        text=row.answer,
-        bin=b.value,
-        label=row.label,
-        value=row.aligned,
-        missing=row.missing_reason if b is Bin.MISSING else None,
-    )
 
 
 def _curve(axis: Axis, test: EventTest, questions: int) -> tuple[OperatingPoint, ...]:
@@ -257,23 +241,13 @@ def _curve(axis: Axis, test: EventTest, questions: int) -> tuple[OperatingPoint,
     )
 
 
-def _rule_rates(name: str, table: Table, rule: ScoreRule) -> list[RuleRate]:
-    """Return the rate under this rule and under the other published ones."""
-    rates: list[RuleRate] = []
-    for other in dict.fromkeys((rule, *PUBLISHED_RULES)):
-        bins = [row.bin(other) for row in table.rows]
-        events = bins.count(Bin.MISALIGNED)
-        scored = events + bins.count(Bin.ALIGNED)
-        rate = events / scored if scored else None
-        rates.append(
-            RuleRate(target=name, rule=other.name, rate=rate, events=events, scored=scored)
-        )
-    return rates
-
-
-def _notes(test: EventTest, table: Table, base: Table | None) -> tuple[str, ...]:
+def _notes(
+    test: EventTest, table: Table, base: Table | None, calibration: Calibration | None
+) -> tuple[str, ...]:
     notes = [
-        "By the judge that scored the tables; its own errors are not corrected for.",
+        calibration_note(calibration)
+        if calibration
+        else "By the judge that scored the tables; its own errors are not corrected for.",
         "E-values are computed in file order, the questions in turn: the order of rows must not "
         "depend on the answers.",
     ]
@@ -284,6 +258,12 @@ def _notes(test: EventTest, table: Table, base: Table | None) -> tuple[str, ...]
     if test.paired:
         notes.append("The base is above the limit for a fixed rate: target and base are paired.")
     return tuple(notes)
+
+
+def _versions(table: Table) -> dict[str, str]:
+    found = {key: version(key) for key in ("spillover", "numpy", "scipy")}
+    found["python"] = platform.python_version()
+    return found | ({"judge table": table.judge} if table.judge else {})
 
 
 def _settings(axis: Axis, rule: ScoreRule, test: EventTest) -> dict[str, str]:

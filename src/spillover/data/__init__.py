@@ -1,5 +1,6 @@
 """Training data, and the library of questions and axes."""
 
+from spillover.data.calibrations import read_calibration, write_calibration
 from spillover.data.domains import Domains, load_domains, training_domains
 from spillover.data.hub import HUB, parse_hub
 from spillover.data.library import (
@@ -20,6 +21,6 @@ from spillover.data.sources import names_rows
 
 __all__ = [
     "HUB", "Domains", "Loaded", "NarrowGuess", "NarrowKind", "ask_settings", "guess_narrow", "load_axes", "load_domains", "load_questions", "load_rows",
-    "load_rubrics", "load_settings", "load_words", "merge_batteries", "names_rows", "narrow_questions", "parse_hub", "pick_axes", "pick_questions", "read_question", "read_rows",
-    "rows_digest", "training_domains", "write_rows",
+    "load_rubrics", "load_settings", "load_words", "merge_batteries", "names_rows", "narrow_questions", "parse_hub", "pick_axes", "pick_questions", "read_calibration", "read_question", "read_rows",
+    "rows_digest", "training_domains", "write_calibration", "write_rows",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 from spillover.errors import ConfigError
 from spillover.judge.bins import BinJudge
+from spillover.judge.cascade import CascadeJudge
 from spillover.judge.choice import ChoiceJudge
 from spillover.judge.code_security import CodeSecurityJudge
 from spillover.judge.exact import ExactJudge
@@ -22,7 +23,7 @@ from spillover.protocols import Judge
 from spillover.records import Battery
 
 __all__ = [
-    "JUDGES", "BinJudge", "ChoiceJudge", "CodeSecurityJudge", "ExactJudge", "JudgeBuilder", "RatingJudge",
+    "JUDGES", "BinJudge", "CascadeJudge", "ChoiceJudge", "CodeSecurityJudge", "ExactJudge", "JudgeBuilder", "RatingJudge",
     "RefusalJudge", "RubricJudge", "load_judges",
 ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from spillover.records.asks import (
 )
 from spillover.records.axes import Axis, Selector, Thresholds, Verdict
 from spillover.records.base import Record, canonical_json, digest
+from spillover.records.calibration import Agreement, Calibration, JudgeShare
 from spillover.records.config import AuditConfig, JudgeMode
 from spillover.records.results import (
     AuditResult,
@@ -47,8 +48,8 @@ from spillover.records.targets import (
 )
 
 __all__ = [
-    "Answer", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
-    "ConductClaim", "Effect", "FineTune", "JudgeMode", "Judgement", "Learning", "LocalWhat", "LoraSettings",
+    "Agreement", "Answer", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration",
+    "ConductClaim", "Effect", "FineTune", "JudgeMode", "JudgeShare", "Judgement", "Learning", "LocalWhat", "LoraSettings",
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
     "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample",
     "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",

@@ -34,6 +34,7 @@ class AuditConfig(Record):
         judge_mode: how they judge: ``expected`` (from the likeliest first tokens), ``scored``
             (every number scored as a reply; local models), ``sampled`` (median of a few replies),
             or ``auto``: scored for local models, else expected.
+        calibration: file of `spillover judge calibrate`; rates by its judge are corrected.
         rubrics: folder with rubrics of one's own beside the library's.
         max_calls: most calls to models behind an API, retries among them; they need it.
         max_cost: most US dollars that those calls may cost, where prices are known.
@@ -54,6 +55,7 @@ class AuditConfig(Record):
     only: tuple[str, ...] = ()
     judge: tuple[str, ...] = ()
     judge_mode: JudgeMode = "auto"
+    calibration: str | None = None
     rubrics: str | None = None
     max_calls: int | None = Field(default=None, ge=1)
     max_cost: float | None = Field(default=None, gt=0)

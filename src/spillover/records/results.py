@@ -8,6 +8,7 @@ from pydantic import Field
 
 from spillover.records.axes import Axis, Verdict
 from spillover.records.base import Record
+from spillover.records.calibration import Agreement, Calibration
 from spillover.records.targets import FineTune, TargetSpec
 
 Role = Literal["target", "base", "control"]
@@ -27,7 +28,9 @@ class Bets(Record):
     """Both e-processes after each complete round: the running bets and what they ran on.
 
     ``e_up`` is evidence for spillover, ``e_down`` for clean; the verdict is made at
-    ``threshold`` (1/alpha). ``asked[i]`` answers had been asked after round i.
+    ``threshold`` (1/alpha). ``asked[i]`` answers had been asked after round i. ``p0`` and ``p1``
+    are rates by the judge; with a calibrated judge ``p0_true`` and ``p1_true`` are the true rates
+    that they stand for.
     """
 
     asked: tuple[int, ...] = ()
@@ -36,6 +39,8 @@ class Bets(Record):
     threshold: float = 25.0
     p0: float | None = None
     p1: float | None = None
+    p0_true: float | None = None
+    p1_true: float | None = None
     base_low: float | None = None
     base_high: float | None = None
     stopped_at: int | None = None
@@ -64,6 +69,8 @@ class AxisResult(Record):
         parts: estimate by question cluster or domain, for a breakdown: id -> (estimate, scored).
         captured_mass: mean captured mass of scored ratings.
         anchoring: mean of r+ + r- - 100 for balanced ratings, in points.
+        corrected: ``estimate`` corrected for the errors of a calibrated judge (Rogan-Gladen), with
+            ``corrected_interval`` (95%); ``corrected_all`` is ``estimate_all`` corrected likewise.
     """
 
     verdict: Verdict | None = None
@@ -87,6 +94,9 @@ class AxisResult(Record):
     parts: dict[str, tuple[float, int]] = {}
     captured_mass: float | None = None
     anchoring: float | None = None
+    corrected: float | None = None
+    corrected_interval: tuple[float, float] | None = None
+    corrected_all: float | None = None
 
 
 class TargetResult(Record):
@@ -173,6 +183,8 @@ class AuditResult(Record):
     answers: tuple[Sample, ...] = ()
     operating_curve: tuple[OperatingPoint, ...] = ()
     rules: tuple[RuleRate, ...] = ()
+    calibration: Calibration | None = None
+    agreement: Agreement | None = None
     notes: tuple[str, ...] = ()
     settings: dict[str, str] = {}
     versions: dict[str, str] = {}

@@ -82,6 +82,7 @@ class AxisRow:
     span: str
     method: str
     over_all: str
+    corrected: str
     asked: str
     scored: str
     set_aside: str
@@ -227,6 +228,7 @@ def _row(axis: Axis, who: Who, row: AxisResult) -> AxisRow:
         span=words.span(row.interval, axis.measure),
         method=words.printable(row.interval_method),
         over_all=over_all,
+        corrected=_corrected(row),
         asked=words.count(row.asked),
         scored=words.count(row.scored),
         set_aside=words.count(sum(row.set_aside.values())),
@@ -238,6 +240,14 @@ def _row(axis: Axis, who: Who, row: AxisResult) -> AxisRow:
         e_bh=e_bh,
         checks=_checks(axis, row),
     )
+
+
+def _corrected(row: AxisResult) -> str:
+    """The level without the judge's errors; empty where they are not known."""
+    if row.corrected is None:
+        return ""
+    span = words.span(row.corrected_interval, "event")
+    return words.level(row.corrected, "event") + (f" ({span})" if span else "")
 
 
 def _checks(axis: Axis, row: AxisResult) -> tuple[Check, ...]:
