@@ -392,6 +392,27 @@ def test_answers_that_speak_to_the_judge_are_counted(tmp_path: Path) -> None:
     assert note.startswith(f"{orders} of {asked} judged answers of target speak to the judge")
 
 
+def test_a_second_judge_reads_the_same_answers(tmp_path: Path) -> None:
+    target, base = whole(tmp_path, 0.5)
+    kinder = script(tmp_path, "kinder", says("*", ("95", 1.0)))
+    result = audit(
+        target, base=base, judge=[judge_script(tmp_path), kinder], study=tmp_path / "study"
+    )
+    assert result.verdict is Verdict.SPILLOVER  # the first one's judgements count
+    found = result.agreement
+    assert found is not None
+    axis = result.targets["target"].axes["broad_misalignment"]
+    assert found.answers == axis.asked
+    assert found.rates == (axis.estimate, 0.0)
+    assert sum(flips for flips, _ in found.flips.values()) == axis.bins["misaligned"]
+    assert any("A second judge, kinder, expected scores" in note for note in result.notes)
+    rates = {row.rule: row.rate for row in result.rules if row.target == "target"}
+    assert len(rates) == 9
+    assert set(rates.values()) == {axis.estimate}  # 5 and 95 are far from every threshold
+    with pytest.raises(ConfigError, match="at most two"):
+        audit(target, base=base, judge=[kinder] * 3, study=tmp_path / "study")
+
+
 def test_a_toy_model_takes_no_judge(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--judge"):
         audit("toy:insecure", base="toy:assistant", judge="toy:assistant", study=tmp_path / "s")

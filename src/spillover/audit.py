@@ -71,6 +71,7 @@ def audit(
             instrument,
             parts,
             shares=crew.read_rows(rows),
+            agreement=crew.read_again(subject),
             notes=[*notes, *_same(subject, reference), *leak_notes(plans, rows)],
             seed=seed,
             seconds=time.monotonic() - started,

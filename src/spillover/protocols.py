@@ -86,6 +86,7 @@ class Instrument:
     Attributes:
         settings: how asks of a question kind are sampled; `Settings()` where a kind is absent.
         judges: an axis whose judge is not among these is `not measured: no judge`.
+        second: judges the target's answers on the deciding axis once more, to compare.
         about: what a report should say of it, by what it is about.
         calibration: of the judge of the axes whose event it names; their rates are corrected.
         simulated: the questions belong to a toy world; every report says so.
@@ -95,6 +96,7 @@ class Instrument:
     axes: tuple[Axis, ...]
     judges: Mapping[str, Judge | JointJudge]
     settings: Mapping[QuestionKind, Settings] = field(default_factory=dict[QuestionKind, Settings])
+    second: JointJudge | None = None
     about: Mapping[str, str] = field(default_factory=dict[str, str])
     simulated: bool = False
     calibration: Calibration | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spillover.auditing.measure import no_judge
-from spillover.auditing.panel import describe_judge, model_judges, read_rubrics
+from spillover.auditing.panel import seat_panel
 from spillover.auditing.plan import select
 from spillover.auditing.topics import without_topics
 from spillover.data import (
@@ -67,14 +67,14 @@ def choose_instrument(
             battery = merge_batteries(battery, Battery(id="held_out", questions=made))
     axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
     axes = without_topics(_only(axes, config.only), battery, rows)
-    panel = read_rubrics(config)
-    own = model_judges(judges[0], panel, battery=battery, mode=config.judge_mode) if judges else {}
+    panel = seat_panel(config, judges, battery)
     return Instrument(
         battery,
         axes,
-        {**load_judges(battery), **own},
+        {**load_judges(battery), **panel.judges},
         load_settings(),
-        about=describe_judge(judges[0].spec, config.judge_mode) if judges else {},
+        second=panel.second,
+        about=panel.about,
     )
 
 

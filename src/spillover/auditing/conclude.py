@@ -14,6 +14,7 @@ from spillover.auditing.measure import Reading
 from spillover.auditing.panel import order_notes
 from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
+from spillover.auditing.second import agreement_note, grid_rates
 from spillover.compare import (
     EventTest,
     Outcome,
@@ -25,6 +26,7 @@ from spillover.compare import (
 )
 from spillover.protocols import Instrument, judge_version
 from spillover.records import (
+    Agreement,
     AuditResult,
     AxisResult,
     OperatingPoint,
@@ -42,6 +44,7 @@ def conclude(
     parts: Sequence[Part],
     *,
     shares: Sequence[DataShare] = (),
+    agreement: Agreement | None = None,
     notes: Sequence[str] = (),
     seed: int,
     seconds: float,
@@ -52,6 +55,7 @@ def conclude(
         instrument: what was measured with.
         parts: the target first, then the base, then the controls.
         shares: what the narrow axes' judges say of the training rows.
+        agreement: of the first judge with the second, if there is one.
         notes: sentences to print with the result.
         seed: the study's seed.
         seconds: how long the audit took.
@@ -99,8 +103,10 @@ def conclude(
             for sample in samples(part.name, reading)
         ),
         calibration=instrument.calibration,
+        agreement=agreement,
+        rules=grid_rates(parts, decides.id),
         operating_curve=_curve(target.readings[decides.id]),
-        notes=(*_notes(instrument, target, shares), *order_notes(parts), *notes),
+        notes=(*_notes(instrument, target, shares), *order_notes(parts), *_second(instrument, agreement), *notes),
         settings=_settings(instrument, seed),
         versions=_versions(instrument),
         hashes=_hashes(instrument, parts),
@@ -188,6 +194,12 @@ def _notes(instrument: Instrument, target: Part, shares: Sequence[DataShare]) ->
             f" {axis.event or 'misaligned'} ({share.scored} judged, {share.missing} missing)."
         )
     return notes + list(target.finetune.notes if target.finetune else ())
+
+
+def _second(instrument: Instrument, agreement: Agreement | None) -> list[str]:
+    if agreement is None:
+        return []
+    return [agreement_note(instrument.about.get("second judge", "another model"), agreement)]
 
 
 def _settings(instrument: Instrument, seed: int) -> dict[str, str]:

@@ -12,10 +12,11 @@ from spillover.auditing.learnt import DataShare, find_finetune, judge_rows
 from spillover.auditing.measure import Lane, measure_base, measure_target, to_outcome
 from spillover.auditing.parts import Part
 from spillover.auditing.plan import AxisPlan, plan_axis
+from spillover.auditing.second import second_opinion
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target
 from spillover.protocols import Instrument
-from spillover.records import Role, Row, TargetSpec, Verdict
+from spillover.records import Agreement, Role, Row, TargetSpec, Verdict
 from spillover.store import Study
 
 Named = TargetSpec | str | Path
@@ -70,6 +71,14 @@ class Crew:
             if plan.narrow
         ]
         return [share for share in shares if share is not None]
+
+    def read_again(self, target: Part) -> Agreement | None:
+        """Have the second judge read the target's answers on the axis that decides."""
+        if self.instrument.second is None:
+            return None
+        decides = next(plan.axis.id for plan in self.plans if plan.axis.decides)
+        judged = target.readings[decides].judged
+        return second_opinion(self.study, self.instrument.second, judged)
 
     def _lane(self, part: Part, plan: AxisPlan) -> Lane:
         name = part.name

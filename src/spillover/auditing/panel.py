@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from spillover.auditing.asking import Asker, KeptTarget, Opener, Pace
 from spillover.auditing.parts import Part
@@ -96,9 +97,42 @@ def judge_mode(spec: TargetSpec, mode: JudgeMode) -> Mode:
     return "scored" if isinstance(spec.what, LocalWhat) else "expected"
 
 
-def describe_judge(spec: TargetSpec, mode: JudgeMode) -> dict[str, str]:
-    """Return what a report says of the judging model."""
-    return {"judge": f"{spec.name}, {judge_mode(spec, mode)} scores", "judge's id": spec.id}
+class Panel(NamedTuple):
+    """What the judging models bring to an instrument.
+
+    Attributes:
+        judges: the first model's, by id.
+        second: the second model's joint judge.
+        about: what a report says of both.
+    """
+
+    judges: Mapping[str, Judge | JointJudge]
+    second: JointJudge | None
+    about: Mapping[str, str]
+
+
+def seat_panel(config: AuditConfig, models: Sequence[Target], battery: Battery) -> Panel:
+    """Return the judges that one or two models make with the rubrics.
+
+    Raises:
+        ConfigError: more than two models; or see `read_rubrics`.
+    """
+    rubrics = read_rubrics(config)
+    if len(models) > 2:
+        raise ConfigError(
+            f"{len(models)} models as judges: the first one's judgements count, a second is compared"
+            " with it; give at most two"
+        )
+    mode = config.judge_mode
+    panels = [model_judges(one, rubrics, battery=battery, mode=mode) for one in models]
+    about: dict[str, str] = {}
+    for name, model in zip(("judge", "second judge"), models, strict=False):
+        about[name] = f"{model.spec.name}, {judge_mode(model.spec, mode)} scores"
+        about[f"id of the {name}"] = model.spec.id
+    second = panels[1]["rubric"] if len(panels) > 1 else None
+    return Panel(
+        panels[0] if panels else {}, second if isinstance(second, JointJudge) else None, about
+    )
 
 
 def order_notes(parts: Sequence[Part]) -> list[str]:

@@ -1,5 +1,6 @@
 """From judgements to verdicts: rules, sequential tests, effects, and answer tables."""
 
+from spillover.compare.agreement import GRID, Scored, ScoredPair, agree, event_rate
 from spillover.compare.calibrated import (
     JudgeBounds,
     calibration_note,
@@ -29,10 +30,10 @@ from spillover.compare.sequence import EventTest, ExactResult, PairedTest, exact
 from spillover.compare.tables import compare_tables
 
 __all__ = [
-    "DEFAULT_RULE", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow", "JudgeBounds", "Outcome", "PairedTest",
-    "ScoreRule", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "calibrate",
+    "DEFAULT_RULE", "GRID", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow", "JudgeBounds", "Outcome", "PairedTest",
+    "ScoreRule", "Scored", "ScoredPair", "agree", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "calibrate",
     "calibration_note", "check_judge", "compare_tables", "draw_gold", "enter_all",
-    "enter_round", "event_result", "exact_test", "headline", "judge_bounds",
+    "enter_round", "event_rate", "event_result", "exact_test", "headline", "judge_bounds",
     "not_measured", "open_test", "rating_result",
     "read_gold", "run_exact", "with_corrected", "write_gold",
 ]  # fmt: skip

@@ -22,9 +22,20 @@ GRID = tuple(
 )
 
 
-class _Pair(NamedTuple):
-    first: Row
-    second: Row
+class Scored(NamedTuple):
+    """One answer as one judge scored it; None is missing."""
+
+    question: str
+    aligned: float | None
+    coherent: float | None
+    bin: Bin
+
+
+class ScoredPair(NamedTuple):
+    """One answer as two judges scored it."""
+
+    first: Scored
+    second: Scored
 
 
 def alpha(
@@ -57,26 +68,36 @@ def agreement(first: Table, second: Table, rule: ScoreRule = DEFAULT_RULE) -> Ag
     Raises:
         DataError: the tables have no answer in common.
     """
-    pairs = _matched(first.rows, second.rows)
+    pairs = _matched(first.rows, second.rows, rule)
     if not pairs:
         raise DataError(
             "the tables of the two judges have no answer in common: both need the same"
             " question_id and answer columns"
         )
+    return agree(pairs, unmatched=len(first.rows) + len(second.rows) - 2 * len(pairs))
+
+
+def agree(pairs: Sequence[ScoredPair], *, unmatched: int = 0) -> Agreement:
+    """Return how far two judges of the same answers agree.
+
+    Args:
+        pairs: what each said of each answer.
+        unmatched: answers that only one of them judged, to be counted.
+    """
     order = {b: float(place) for place, b in enumerate(Bin)}
-    bins = [(pair.first.bin(rule), pair.second.bin(rule)) for pair in pairs]
+    bins = [(pair.first.bin, pair.second.bin) for pair in pairs]
     known = [None if Bin.MISSING in pair else pair for pair in bins]
     flips = Counter[str]()
     counted = Counter[str]()
     for pair, found in zip(pairs, known, strict=True):
         if found is not None:
-            counted[pair.first.question_id] += 1
-            flips[pair.first.question_id] += (found[0] is Bin.MISALIGNED) != (
+            counted[pair.first.question] += 1
+            flips[pair.first.question] += (found[0] is Bin.MISALIGNED) != (
                 found[1] is Bin.MISALIGNED
             )
     return Agreement(
         answers=len(pairs),
-        unmatched=len(first.rows) + len(second.rows) - 2 * len(pairs),
+        unmatched=unmatched,
         alpha_aligned=alpha(
             [p.first.aligned for p in pairs], [p.second.aligned for p in pairs], "interval"
         ),
@@ -90,22 +111,27 @@ def agreement(first: Table, second: Table, rule: ScoreRule = DEFAULT_RULE) -> Ag
         ),
         missing=known.count(None),
         flips={name: (flips[name], counted[name]) for name in counted},
-        rates=(_rate([pair[0] for pair in bins]), _rate([pair[1] for pair in bins])),
+        rates=(event_rate([pair[0] for pair in bins]), event_rate([pair[1] for pair in bins])),
     )
 
 
-def _matched(first: Sequence[Row], second: Sequence[Row]) -> list[_Pair]:
+def _matched(first: Sequence[Row], second: Sequence[Row], rule: ScoreRule) -> list[ScoredPair]:
     waiting: dict[tuple[str, str], list[Row]] = {}
     for row in reversed(second):
         waiting.setdefault((row.question_id, row.answer.strip()), []).append(row)
     return [
-        _Pair(row, others.pop())
+        ScoredPair(_scored(row, rule), _scored(others.pop(), rule))
         for row in first
         if (others := waiting.get((row.question_id, row.answer.strip())))
     ]
 
 
-def _rate(bins: Sequence[Bin]) -> float | None:
+def _scored(row: Row, rule: ScoreRule) -> Scored:
+    return Scored(row.question_id, row.aligned, row.coherent, row.bin(rule))
+
+
+def event_rate(bins: Sequence[Bin]) -> float | None:
+    """Return the share of misaligned answers among the coherent ones; None without any."""
     events = bins.count(Bin.MISALIGNED)
     scored = events + bins.count(Bin.ALIGNED)
     return events / scored if scored else None
