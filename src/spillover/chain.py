@@ -9,7 +9,9 @@ from pathlib import Path
 
 from spillover.audit import audit as audit_targets
 from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
+from spillover.auditing.crew import make_plans
 from spillover.auditing.learnt import find_finetune
+from spillover.auditing.spending import audit_spender, forecast
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target
@@ -33,6 +35,8 @@ def audit(
     seed: int = 0,
     skip_bad: bool = False,
     device: str = "auto",
+    max_calls: int | None = None,
+    max_cost: float | None = None,
     instrument: Instrument | None = None,
     progress: Progress | None = None,
     notice: Notice = warnings.warn,
@@ -54,6 +58,9 @@ def audit(
         seed: of fine-tunes made here, and of the asks.
         skip_bad: leave out training rows that can't be used; a note in the result counts them.
         device: ``auto``, ``cpu``, ``cuda``, ...
+        max_calls: the most calls to models behind an API (``remote:PROVIDER/MODEL``), which need
+            this or the next.
+        max_cost: the most US dollars for them.
         instrument: questions, axes and judges of one's own, in place of the library's.
         progress: told how far each step is.
         notice: told, before anything takes long, of what will stand in the way of a verdict.
@@ -71,6 +78,8 @@ def audit(
         seed=seed,
         skip_bad=skip_bad,
         device=device,
+        max_calls=max_calls,
+        max_cost=max_cost,
     )
     return run_audit(config, instrument=instrument, progress=progress, notice=notice)
 
@@ -91,12 +100,16 @@ def run_audit(
         notice: told, before anything takes long, of what will stand in the way of a verdict.
 
     Raises:
-        ConfigError: target, base and data don't fit together.
+        ConfigError: target, base and data don't fit together, or a model is behind an API and
+            nothing limits its calls.
+        BudgetError: that limit is reached; what was answered is kept.
         SpilloverError: whatever is wrong with one of them, or with the study.
     """
     config = _data_apart(config)
     data = load_data(config.data, skip_bad=config.skip_bad) if config.data else _NO_DATA
     base, target = _base_and_target(config)
+    spender = audit_spender(config)
+    progress = spender.watch(progress)
     with Study(config.study) as study:
         maker = _Maker(config, study, base, progress, [data.note] if data.note else [])
         chosen = instrument or choose_instrument(config, base, data.rows, ())
@@ -110,6 +123,10 @@ def run_audit(
                 chosen = choose_instrument(config, base, data.rows, held_out)
             if left := not_asked(config, chosen):
                 maker.notes.append(left)
+        plans = make_plans(chosen, config.seed)
+        others = [target, *controls.values()]
+        if expected := forecast(spender, plans, base=base, others=others):
+            notice(expected)
         return audit_targets(
             target,
             base=base,
@@ -119,6 +136,7 @@ def run_audit(
             rows=data.rows,
             notes=maker.notes,
             seed=config.seed,
+            open=spender,
             progress=progress,
         )
 

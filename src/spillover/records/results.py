@@ -8,6 +8,7 @@ from pydantic import Field
 
 from spillover.records.axes import Axis, Verdict
 from spillover.records.base import Record
+from spillover.records.prices import Spent
 from spillover.records.targets import FineTune, TargetSpec
 
 Role = Literal["target", "base", "control"]
@@ -173,6 +174,7 @@ class AuditResult(Record):
     answers: tuple[Sample, ...] = ()
     operating_curve: tuple[OperatingPoint, ...] = ()
     rules: tuple[RuleRate, ...] = ()
+    spent: tuple[Spent, ...] = ()
     notes: tuple[str, ...] = ()
     settings: dict[str, str] = {}
     versions: dict[str, str] = {}
