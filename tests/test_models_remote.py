@@ -16,6 +16,7 @@ pytest.importorskip("uvicorn")
 from faults import Faults, seeded
 from serving import running, tiny_target
 from spillover.errors import ConfigError, ModelError
+from spillover.models.budget import Budget
 from spillover.models.open import describe_target, open_target
 from spillover.models.remote import RemoteTarget, describe_remote
 from spillover.records import Ask, Message, Settings
@@ -39,7 +40,8 @@ def asks(count: int, **settings: Any) -> list[Ask]:
 def remote(monkeypatch: pytest.MonkeyPatch, url: str, **more: Any) -> RemoteTarget:
     monkeypatch.setenv("LOCAL_BASE_URL", url)
     monkeypatch.setenv("LOCAL_API_KEY", "any")
-    return RemoteTarget(SPEC, **{"max_calls": 1000, **more})
+    budget = more.pop("budget", None) or Budget(max_calls=more.pop("max_calls", 1000))
+    return RemoteTarget(SPEC, budget=budget, **{"wait": 0.02, **more})
 
 
 def by_ask(target: RemoteTarget, asked: Sequence[Ask]) -> dict[str, Any]:
@@ -59,9 +61,7 @@ def test_what_can_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NIX_API_KEY", raising=False)
     for name in ("nix/tiny", "openai-api/nix/tiny"):
         with pytest.raises(ModelError, match="can't use the remote model"):
-            RemoteTarget(describe_remote(name), max_calls=1)
-    with pytest.raises(ConfigError, match="max_calls is 0"):
-        RemoteTarget(SPEC, max_calls=0)
+            RemoteTarget(describe_remote(name), budget=Budget(max_calls=1))
 
 
 def test_by_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
