@@ -147,7 +147,7 @@ class Hasty(Spender):
 
     def __call__(self, spec: TargetSpec) -> Target:
         assert self.budget is not None
-        settings = {"timeout": 3, "wait": 0.01, "retries": 9, "connections": self.connections}
+        settings = {"timeout": 60, "wait": 0.01, "retries": 9, "connections": self.connections}
         return RemoteTarget(spec, budget=self.budget, **{**settings, **self.more})
 
 

@@ -78,7 +78,7 @@ def test_nothing_is_asked_twice_and_everything_is_counted(ideal: Ideal) -> None:
 def test_every_fault_on_a_fifth_of_the_calls_changes_nothing(ideal: Ideal, tmp_path: Path) -> None:
     schedule = seeded(7, share=0.2)
     with world.served(tmp_path, lambda app: Faults(app, schedule, silence=20)) as served:
-        spender = Hasty(Budget(max_calls=10_000), connections=CONNECTIONS)
+        spender = Hasty(Budget(max_calls=10_000), connections=CONNECTIONS, more={"timeout": 3})
         result = world.run(tmp_path / "study", served.url, spender)
         seen = list(served.app.seen)
     faults = [fault for fault in seen if fault is not None]
@@ -117,16 +117,18 @@ def test_dollars_are_a_hard_limit_too(tmp_path: Path) -> None:
         spent = sum(one.dollars or 0 for one in budget.spent())
         assert spent == pytest.approx(len(served.seeds) * 80 / 1e6)
         # A call is allowed only if the most that it can cost still fits.
-        assert 0.004 < spent <= 0.005
+        assert 0.0042 < spent <= 0.005
 
 
 def test_kill_9_repeats_nothing_that_is_committed(ideal: Ideal, tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["remote_world", "inspect_ai.model", "openai"])
+    context.set_forkserver_preload(
+        ["remote_world", "inspect_ai.model._providers.openai_compatible", "openai.resources.chat"]
+    )
     study = tmp_path / "study"
     with world.served(tmp_path) as served:
         kept: set[int] = set()
-        moments = (3, 60, 150, 222, 300)
+        moments = (3, 80, 200, 300)
         for moment in moments:
             start = len(served.seeds)
             child = context.Process(target=world.drive, args=(study, served.url))

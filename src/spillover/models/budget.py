@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from spillover.errors import BudgetError, ConfigError
 from spillover.records import RemoteWhat, Spent, TargetSpec, TokenPrice
+
+Taken = Literal["taken", "wait", "spent"]
+"""Whether a call may be made, or not before others are done, or not at all."""
 
 
 class Tokens(NamedTuple):
@@ -52,6 +55,7 @@ class Budget:
         self._accounts: dict[tuple[str, str], Account] = {}
         self._lock = threading.Lock()
         self._calls, self._dollars = 0, 0.0
+        self._under_way, self._held = 0, 0.0  # calls not settled yet, and dollars counted for them
 
     def price(self, model: str) -> TokenPrice | None:
         """Return the price of a model (``PROVIDER/MODEL``); None if it is not known.
@@ -114,20 +118,26 @@ class Budget:
             " (a larger --max-calls or --max-cost takes it further)"
         )
 
-    def _take(self, account: Account, most: Tokens, again: bool) -> bool:
+    def _take(self, account: Account, most: Tokens, again: bool) -> Taken:
         cost = account.cost(most)
         with self._lock:
             if self.max_calls is not None and self._calls >= self.max_calls:
-                return False
+                return "spent"
             if self.max_cost is not None and self._dollars + cost > self.max_cost:
-                return False
+                # Calls under way are counted at the most; they may leave room yet.
+                room = self._dollars - self._held + cost <= self.max_cost
+                return "wait" if self._under_way and room else "spent"
             self._calls += 1
+            self._under_way += 1
             self._dollars += cost
+            self._held += cost
             account.add(most, calls=1, again=int(again))
-        return True
+        return "taken"
 
     def _settle(self, account: Account, most: Tokens, used: Tokens | None) -> None:
         with self._lock:
+            self._under_way -= 1
+            self._held -= account.cost(most)
             if used is None:
                 account.add(Tokens(), lost=1)
                 return
@@ -143,8 +153,8 @@ class Account:
         self.budget, self.price = budget, price
         self.spent = Spent(target=name, model=model, dollars=None if price is None else 0.0)
 
-    def take(self, most: Tokens, *, again: bool = False) -> bool:
-        """Count a call before it is made; False if it may not be made.
+    def take(self, most: Tokens, *, again: bool = False) -> Taken:
+        """Count a call before it is made; it may not be made unless this says ``taken``.
 
         Args:
             most: the most tokens that it can use.

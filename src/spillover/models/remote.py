@@ -26,6 +26,7 @@ from spillover.records import Answer, Ask, RemoteWhat, TargetSpec, TargetWhere, 
 _OUTAGE = 20  # failed asks in a row, after which nothing more is asked
 _NEVER = 10  # replies without likeliest tokens, after which none are expected
 _LONGEST_WAIT = 60.0  # seconds
+_TICK = 0.02  # seconds between looks at a budget that others hold
 NO_TOPS = "the API sends no likeliest tokens (top_logprobs): judge by samples, --judge-mode sampled"
 _THINKS = "it thinks before it answers, so that its first token is no answer: --judge-mode sampled"
 
@@ -203,19 +204,22 @@ class RemoteTarget:
     async def _call(self, ask: Ask, *, again: bool) -> Reply | Failure | None:
         """One call; None if the budget does not allow it."""
         most = self._most(ask)
-        if not self.account.take(most, again=again):
+        while (taken := self.account.take(most, again=again)) == "wait":
+            await asyncio.sleep(_TICK)
+        if taken == "spent":
             return None
+        used: Tokens | None = None  # so it stays if the call is cancelled
         try:
             output = await self._model.generate(
                 messages_of(ask, self._system), config=self._config(ask)
             )
             got = read_output(output)
+            used = _used(got)
         except Exception as error:  # providers raise whatever they like
             got = read_error(error)
-        if isinstance(got, Reply):
-            self.account.settle(most, got.used)
-        else:
-            self.account.settle(most, None if got.charged else Tokens())
+            used = _used(got)
+        finally:
+            self.account.settle(most, used)
         return got
 
     async def _pause(self) -> None:
@@ -268,3 +272,10 @@ class RemoteTarget:
 
     def _missing(self, ask: Ask, why: str) -> Answer:
         return Answer(ask=ask, target=self.spec.id, missing=why)
+
+
+def _used(got: Reply | Failure) -> Tokens | None:
+    """The tokens that a call used; None if nobody knows."""
+    if isinstance(got, Reply):
+        return got.used
+    return None if got.charged else Tokens()
