@@ -175,10 +175,10 @@ class RemoteTarget:
             return _Got(self._missing(ask, "a remote model can't score given replies"))
         why, failed = "", True
         for attempt in range(self._retries + 1):
-            if wants_tops and not self._tops_seen and self._tops_lacking >= _NEVER:
-                return _Got(self._missing(ask, NO_TOPS))
             async with self._gate:
                 await self._pause()
+                if wants_tops and not self._tops_seen and self._tops_lacking >= _NEVER:
+                    return _Got(self._missing(ask, NO_TOPS))
                 got = await self._call(ask, again=attempt > 0)
             if got is None:
                 return _Got()
