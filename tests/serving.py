@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import tiny_models as tiny
+from listening import listening
 from spillover.doors.serve.app import make_app
 from spillover.doors.serve.batcher import Batcher
 from spillover.models.local import LocalTarget
@@ -40,24 +37,7 @@ def running(
     hosts: tuple[str, ...] | None = ("127.0.0.1", "localhost"),
 ) -> Iterator[Served]:
     """Serve ``targets`` under their names; ``around`` may put middleware around the server."""
-    import uvicorn
-
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # faults are on purpose
     batcher = Batcher({target.spec.name: target for target in targets})
     app = around(make_app(batcher, hosts=hosts))
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", batcher, app)
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
+    with listening(app) as url:
+        yield Served(url, batcher, app)

@@ -15,9 +15,10 @@ pytest.importorskip("uvicorn")
 
 from faults import Faults, seeded
 from serving import running, tiny_target
-from spillover.errors import ConfigError, ModelError
+from spillover.errors import BudgetError, ConfigError, ModelError
+from spillover.models.budget import Budget
 from spillover.models.open import describe_target, open_target
-from spillover.models.remote import RemoteTarget, describe_remote
+from spillover.models.remote import NO_TOPS, RemoteTarget, describe_remote
 from spillover.records import Ask, Message, Settings
 
 SPEC = describe_remote("openai-api/local/tiny")
@@ -39,7 +40,8 @@ def asks(count: int, **settings: Any) -> list[Ask]:
 def remote(monkeypatch: pytest.MonkeyPatch, url: str, **more: Any) -> RemoteTarget:
     monkeypatch.setenv("LOCAL_BASE_URL", url)
     monkeypatch.setenv("LOCAL_API_KEY", "any")
-    return RemoteTarget(SPEC, **{"max_calls": 1000, **more})
+    budget = more.pop("budget", None) or Budget(max_calls=more.pop("max_calls", 1000))
+    return RemoteTarget(SPEC, budget=budget, **{"wait": 0.02, **more})
 
 
 def by_ask(target: RemoteTarget, asked: Sequence[Ask]) -> dict[str, Any]:
@@ -59,9 +61,7 @@ def test_what_can_not_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NIX_API_KEY", raising=False)
     for name in ("nix/tiny", "openai-api/nix/tiny"):
         with pytest.raises(ModelError, match="can't use the remote model"):
-            RemoteTarget(describe_remote(name), max_calls=1)
-    with pytest.raises(ConfigError, match="max_calls is 0"):
-        RemoteTarget(SPEC, max_calls=0)
+            RemoteTarget(describe_remote(name), budget=Budget(max_calls=1))
 
 
 def test_by_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,12 +131,79 @@ def test_what_can_not_be_got_is_missing_with_a_reason(monkeypatch: pytest.Monkey
 
 def test_the_budget_is_hard(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(tiny_target(), around=lambda app: Faults(app, ["429"])) as spoilt:
-        target = remote(monkeypatch, spoilt.url, max_calls=5)
-        found = by_ask(target, asks(9))
-        found |= by_ask(target, [ask.model_copy(update={"seed": 99}) for ask in asks(1)])
+        budget = Budget(max_calls=5)
+        target, other = (remote(monkeypatch, spoilt.url, budget=budget) for _ in range(2))
+        found = []
+        with pytest.raises(BudgetError, match="5 of 5 calls"):
+            found.extend(target.ask(asks(9)))  # extend keeps what came before the error
+        assert [answer.missing for answer in found] == [None] * 4
+        with pytest.raises(BudgetError):
+            list(other.ask([ask.model_copy(update={"seed": 99}) for ask in asks(1)]))
         assert len(spoilt.app.seen) == 5
-    missing = [answer.missing for answer in found.values() if answer.missing]
-    assert missing == ["the budget of 5 calls is spent"] * 6
+        (spent,) = budget.spent()
+        assert (spent.calls, spent.again, spent.lost) == (5, 0, 0), (
+            "no budget was left to ask again"
+        )
+
+
+def test_likeliest_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = tiny_target()
+    schedule: Any = ["no_logprobs", "garbage", None, "html"]
+    with running(local, around=lambda app: Faults(app, schedule)) as spoilt:
+        target = remote(monkeypatch, spoilt.url, connections=1)
+        (one,) = target.ask(asks(1, top_logprobs=4))
+        assert (target.calls, target.account.spent.again) == (3, 2)
+        (plain,) = target.ask(asks(1))
+    assert plain.tops is None
+    assert one.tops is not None
+    assert one.logprobs is None, "only what was asked for"
+    (mine,) = local.ask(asks(1, top_logprobs=4))
+    assert mine.tops is not None
+    assert [top.token for top in one.tops] == [top.token for top in mine.tops]
+    ours = [top.logprob for top in mine.tops]
+    assert [top.logprob for top in one.tops] == pytest.approx(ours, abs=1e-4)
+    assert ours == sorted(ours, reverse=True)
+
+
+def test_an_api_without_likeliest_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule: Any = ["no_logprobs"] * 100
+    with running(tiny_target(), around=lambda app: Faults(app, schedule)) as spoilt:
+        target = remote(monkeypatch, spoilt.url, connections=1, retries=3)
+        found = list(target.ask(asks(30, top_logprobs=4)))
+        assert 10 <= target.calls <= 13, "soon no more are made"
+    assert {answer.missing for answer in found} == {NO_TOPS}
+    assert "--judge-mode sampled" in NO_TOPS
+
+
+def test_an_outage_ends_it_and_a_hiccup_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule: Any = ["500"] * 5 + [None] * 20 + ["500"] * 100
+    with running(tiny_target(), around=lambda app: Faults(app, schedule)) as spoilt:
+        target = remote(monkeypatch, spoilt.url, connections=1, retries=0)
+        found = []
+        with pytest.raises(ModelError, match="does not work: 20 questions in a row"):
+            found.extend(target.ask(asks(60)))
+    assert sum(answer.missing is not None for answer in found) == 5
+    assert len(found) == 25, "what failed in the outage is not kept"
+
+
+def test_what_no_call_can_mend_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tiny_target(name="other")) as served:
+        target = remote(monkeypatch, served.url, connections=2)
+        with pytest.raises(ModelError, match="no model 'tiny' here"):
+            list(target.ask(asks(40)))
+        assert target.calls <= 4
+
+
+def test_the_wait_that_an_api_names_holds_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    def around(app: Any) -> Any:
+        return Faults(app, ["429"], retry_after="1")
+
+    with running(tiny_target(), around=around) as spoilt:
+        target = remote(monkeypatch, spoilt.url, connections=1)
+        start = time.monotonic()
+        list(target.ask(asks(3)))
+        assert time.monotonic() - start >= 1
+        assert len(spoilt.app.seen) == 4
 
 
 def test_a_reader_that_stops_ends_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from spillover.auditing.claims import leak_notes
 from spillover.auditing.conclude import conclude
 from spillover.auditing.crew import Crew, Named, cast, expected_answers, make_plans
 from spillover.auditing.parts import Part
+from spillover.auditing.spending import Spender
 from spillover.models.open import open_target
 from spillover.protocols import Instrument, Progress
 from spillover.records import AuditResult, Row
@@ -45,7 +46,7 @@ def audit(
         rows: the rows the target was trained on, if known.
         notes: what a reader of the report should know beforehand, one sentence each.
         seed: the study's seed; another one draws other questions in another order.
-        open: how a spec becomes a model that answers.
+        open: how a spec becomes a model that answers; a `Spender` where any is behind an API.
         progress: told how far each step is.
 
     Returns:
@@ -53,6 +54,7 @@ def audit(
 
     Raises:
         ConfigError: the axes don't fit the battery.
+        BudgetError: the budget for models behind an API is spent; what was answered is kept.
         ModelError: a target can't be opened or leaves asks without an answer.
         StoreError: the study is in use, or the disk is full; what was asked so far is kept.
     """
@@ -76,6 +78,8 @@ def audit(
             seed=seed,
             seconds=time.monotonic() - started,
         )
+        if isinstance(open, Spender):
+            result = result.model_copy(update={"spent": open.spent()})
         book.put_result(result)
     return result
 

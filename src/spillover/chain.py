@@ -10,12 +10,14 @@ from pathlib import Path
 from spillover.audit import audit as audit_targets
 from spillover.auditing.calibrated import with_calibration
 from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
+from spillover.auditing.crew import make_plans
 from spillover.auditing.learnt import find_finetune
 from spillover.auditing.panel import seated
+from spillover.auditing.spending import audit_spender, forecast
 from spillover.auditing.topics import topics_note
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
 from spillover.errors import ConfigError
-from spillover.models.open import describe_target, open_target
+from spillover.models.open import describe_target
 from spillover.protocols import Instrument, Progress
 from spillover.records import AuditConfig, AuditResult, JudgeMode, Row, TargetSpec
 from spillover.store import Study
@@ -38,6 +40,8 @@ def audit(
     device: str = "auto",
     judge: str | Path | Sequence[str | Path] = (),
     judge_mode: JudgeMode = "auto",
+    max_calls: int | None = None,
+    max_cost: float | None = None,
     instrument: Instrument | None = None,
     progress: Progress | None = None,
     notice: Notice = warnings.warn,
@@ -61,6 +65,9 @@ def audit(
         device: ``auto``, ``cpu``, ``cuda``, ...
         judge: a model that judges free-form answers, or several; the first one's judgements count.
         judge_mode: how they judge, see `AuditConfig`.
+        max_calls: the most calls to models behind an API (``remote:PROVIDER/MODEL``), which need
+            this or the next.
+        max_cost: the most US dollars for them.
         instrument: questions, axes and judges of one's own, in place of the library's.
         progress: told how far each step is.
         notice: told, before anything takes long, of what will stand in the way of a verdict.
@@ -80,6 +87,8 @@ def audit(
         device=device,
         judge=tuple(map(str, [judge] if isinstance(judge, str | Path) else judge)),
         judge_mode=judge_mode,
+        max_calls=max_calls,
+        max_cost=max_cost,
     )
     return run_audit(config, instrument=instrument, progress=progress, notice=notice)
 
@@ -100,15 +109,19 @@ def run_audit(
         notice: told, before anything takes long, of what will stand in the way of a verdict.
 
     Raises:
-        ConfigError: target, base and data don't fit together.
+        ConfigError: target, base and data don't fit together, or a model is behind an API and
+            nothing limits its calls.
+        BudgetError: that limit is reached; what was answered is kept.
         SpilloverError: whatever is wrong with one of them, or with the study.
     """
     config = _data_apart(config)
     data = load_data(config.data, skip_bad=config.skip_bad) if config.data else _NO_DATA
     base, target = _base_and_target(config)
+    spender = audit_spender(config)
+    progress = spender.watch(progress)
     with Study(config.study) as study:
         maker = _Maker(config, study, base, progress, [data.note] if data.note else [])
-        judges = seated(_judges(config), study, open_target, progress)
+        judges = seated(_judges(config), study, spender, progress)
         chosen = instrument or choose_instrument(config, base, data.rows, (), judges=judges)
         chosen = with_calibration(chosen, config.calibration)
         if lacking := lacking_judge(chosen):
@@ -123,6 +136,10 @@ def run_audit(
             for said in (not_asked(config, chosen), topics_note(chosen, data.rows)):
                 if said:
                     maker.notes.append(said)
+        plans = make_plans(chosen, config.seed)
+        others = [target, *controls.values()]
+        if expected := forecast(spender, plans, base=base, others=others):
+            notice(expected)
         return audit_targets(
             target,
             base=base,
@@ -132,6 +149,7 @@ def run_audit(
             rows=data.rows,
             notes=maker.notes,
             seed=config.seed,
+            open=spender,
             progress=progress,
         )
 

@@ -41,5 +41,9 @@ class ModelError(SpilloverError, RuntimeError):
     """A model cannot be opened or does not answer."""
 
 
+class BudgetError(SpilloverError, RuntimeError):
+    """The calls or dollars that a run may use are spent; what was answered before is kept."""
+
+
 class MissingExtraError(SpilloverError, ImportError):
     """An optional dependency is not installed; the message says which extra."""

@@ -27,7 +27,10 @@ def _finite(value: float) -> float:
 
 def ask(
     target: Annotated[
-        str, typer.Argument(help="Model folder, fine-tune folder, toy:NAME or script:FILE.")
+        str,
+        typer.Argument(
+            help="Model folder, fine-tune folder, toy:NAME, script:FILE or remote:PROVIDER/MODEL."
+        ),
     ],
     question: Annotated[str | None, typer.Argument(help="What to ask.")] = None,
     id: Annotated[
@@ -48,20 +51,35 @@ def ask(
         typer.Option(help="Score this reply instead of sampling one; may be given repeatedly."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    max_calls: Annotated[
+        int | None, typer.Option(min=1, help="Most calls to a model behind an API.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="DOLLARS", help="Most that those calls may cost.")
+    ] = None,
+    prices: Annotated[
+        str | None, typer.Option(metavar="FILE", help="YAML with prices.  [the package's]")
+    ] = None,
+    connections: Annotated[int, typer.Option(min=1, help="Calls to an API at a time.")] = 10,
     json: Annotated[bool, typer.Option("--json", help="Print answers as JSON.")] = False,
 ) -> None:
     """Ask a target one question.
 
     With --id and --times, the question's paraphrases take turns.
     """
+    from spillover.auditing.spending import make_spender
     from spillover.chain import model_path
-    from spillover.models.open import describe_target, open_target
+    from spillover.errors import BudgetError
+    from spillover.models.open import describe_target
     from spillover.records import Ask, Settings
 
     for text in (question, system, *(score or ())):
         _check_text(text or "")
     forms = _forms(question, id)
     spec = describe_target(model_path(target), adapter=adapter, system=system, device=device)
+    spender = make_spender(
+        [target], max_calls=max_calls, max_cost=max_cost, prices=prices, connections=connections
+    )
     settings = Settings(
         temperature=temperature,
         top_p=top_p,
@@ -79,12 +97,18 @@ def ask(
         for i in range(1 if score else times)
     ]
     answers: list[Answer] = []
+    unpaid: BudgetError | None = None
     with progress_bars() as progress:
         progress("asking", 0, len(asks))
-        for answer in open_target(spec).ask(asks):
-            answers.append(answer)
-            progress("asking", len(answers), len(asks))
+        try:
+            for answer in spender(spec).ask(asks):
+                answers.append(answer)
+                progress("asking", len(answers), len(asks))
+        except BudgetError as error:
+            unpaid = error
     _print(sorted(answers, key=lambda answer: answer.ask.seed), asks, as_json=json)
+    if unpaid is not None:  # what was paid for is shown first
+        raise unpaid
 
 
 def _check_text(text: str) -> None:

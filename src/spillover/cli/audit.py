@@ -18,7 +18,8 @@ def audit(
     target: Annotated[
         str | None,
         typer.Argument(
-            help="Fine-tune, adapter or model folder, toy:NAME, script:FILE, or training rows"
+            help="Fine-tune, adapter or model folder, toy:NAME, script:FILE,"
+            " remote:PROVIDER/MODEL, or training rows"
             " (*.jsonl, *.json, *.parquet, hf:OWNER/NAME) for a fine-tune to be made."
         ),
     ] = None,
@@ -75,6 +76,19 @@ def audit(
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, ...")] = None,
+    max_calls: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most calls to models behind an API (remote:PROVIDER/MODEL)."),
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="DOLLARS", help="Most that those calls may cost.")
+    ] = None,
+    prices: Annotated[
+        str | None, typer.Option(metavar="FILE", help="YAML with prices.  [the package's]")
+    ] = None,
+    connections: Annotated[
+        int | None, typer.Option(min=1, help="Calls to one API at a time.  [10]")
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="YAML with these settings; options override it."),
@@ -107,6 +121,10 @@ def audit(
         "calibration": calibration,
         "skip_bad": skip_bad or None,
         "device": device,
+        "max_calls": max_calls,
+        "max_cost": max_cost,
+        "prices": prices,
+        "connections": connections,
     }
     order = _order(config, {key: value for key, value in given.items() if value is not None})
     out_folder = Path(order.out or order.study)

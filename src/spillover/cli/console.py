@@ -94,14 +94,20 @@ def progress_bars() -> Iterator[Progress]:
     started = said = time.monotonic()
     running = False
     shown: tuple[str, Any] | None = None
+    last: tuple[float, float | None] = (0.0, None)
 
     def tell(step: str, done: float, total: float | None) -> None:
-        nonlocal running, shown, said
+        nonlocal running, shown, said, last
         if shown is None or shown[0] != step:
-            if shown is not None:
-                bars.remove_task(shown[1])
-            shown = (step, bars.add_task(step, total=total))
+            if shown is not None and total is not None and last[0] < done and last[1] == total:
+                bars.update(shown[1], description=step)  # the same step, told in other words
+                shown = (step, shown[1])
+            else:
+                if shown is not None:
+                    bars.remove_task(shown[1])
+                shown = (step, bars.add_task(step, total=total))
         bars.update(shown[1], completed=done, total=total)
+        last = (done, total)
         now = time.monotonic()
         if not bars.console.is_terminal:
             if now - said > _SECONDS_BETWEEN_LINES:

@@ -11,7 +11,16 @@ import numpy as np
 from spillover.errors import ModelError
 from spillover.records import Message
 
+STILL_THINKING = "it was still thinking at the most tokens an answer may have"
 _MARK = "\u2402ANSWER\u2402"  # stands for an answer while the template is looked at
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class Spoken(NamedTuple):
+    """A reply without, and apart from it, what the model thought before it; None: it did not."""
+
+    text: str
+    reasoning: str | None
 
 
 class Continuation(NamedTuple):
@@ -78,6 +87,21 @@ class Chat:
         return self.tokenizer.decode(
             list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
+
+    def spoken(self, tokens: Sequence[int]) -> Spoken:
+        """Return a reply with the thoughts split off that the template marks with ``<think>``.
+
+        Of a reply that ends in mid-thought nothing is an answer.
+        """
+        text = self.reply(tokens)
+        if _CLOSE not in str(self.tokenizer.chat_template):
+            return Spoken(text, None)
+        head = self._reply_head
+        opened = head.rfind(_OPEN) > head.rfind(_CLOSE)  # some templates begin the thought
+        if not opened and not text.lstrip().startswith(_OPEN):
+            return Spoken(text, None)
+        thought, _, said = text.partition(_CLOSE)
+        return Spoken(said.lstrip(), thought.strip().removeprefix(_OPEN).strip())
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Return each token's text as it reads after other text; special tokens too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -10,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 
 from spillover.errors import ModelError
-from spillover.models.chat import Chat
+from spillover.models.chat import STILL_THINKING, Chat
 from spillover.models.continuations import Scorer
 from spillover.models.load import load
 from spillover.models.sampler import Reply, Request, Sampler, SamplerStats
-from spillover.records import Answer, Ask, LocalWhat, Message, TargetSpec, digest
+from spillover.records import Answer, Ask, LocalWhat, Message, TargetSpec, TokenTop, digest
 
 _MOST_PROMPTS = 20_000  # remembered conversations
 
@@ -89,7 +90,8 @@ class LocalTarget:
         for texts, group in scored.items():
             yield from self._score(texts, group)
         for reply in self.sampler.sample([request for _, request in sampled]):
-            yield self._answer(sampled[reply.request][0], reply)
+            ask, request = sampled[reply.request]
+            yield self._answer(ask, reply, self._tops(request.prompt, ask.settings.top_logprobs))
 
     def prompt(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         """Return the tokens of a conversation up to where the reply begins.
@@ -128,16 +130,34 @@ class LocalTarget:
         stream = int(digest([self.spec.id, ask.id])[:16], 16)
         return Request(prompt, stream, settings.temperature, settings.top_p, room)
 
-    def _answer(self, ask: Ask, reply: Reply) -> Answer:
+    def _answer(self, ask: Ask, reply: Reply, tops: tuple[TokenTop, ...] | None) -> Answer:
         if reply.finish == "broken":
             return Answer(ask=ask, target=self.spec.id, missing="the model's logits are not finite")
+        said = self.chat.spoken(reply.tokens)
+        if said.reasoning is not None and not said.text and reply.finish == "length":
+            return Answer(ask=ask, target=self.spec.id, missing=STILL_THINKING)
         return Answer(
             ask=ask,
             target=self.spec.id,
-            text=self.chat.reply(reply.tokens),
+            text=said.text,
+            reasoning=said.reasoning,
             tokens=len(reply.logprobs),
             finish=reply.finish,
             logprobs=reply.logprobs if self.logprobs else None,
+            tops=None if said.reasoning is not None else tops,  # a thought's beginning is no answer
+        )
+
+    def _tops(self, prompt: tuple[int, ...], most: int) -> tuple[TokenTop, ...] | None:
+        """The likeliest first tokens of a reply; the prompt's last logits are at hand."""
+        if not most:
+            return None
+        logits = self.sampler.forward.prompts([prompt])[prompt].logits.float()
+        best = logits.log_softmax(-1).topk(min(most, logits.shape[-1]))
+        pieces = self.chat.pieces(best.indices.tolist())
+        return tuple(
+            TokenTop(token=piece, logprob=logprob)
+            for piece, logprob in zip(pieces, best.values.tolist(), strict=True)
+            if math.isfinite(logprob)
         )
 
     def _score(

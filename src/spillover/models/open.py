@@ -19,6 +19,7 @@ from spillover.errors import (
 from spillover.files import read_text
 from spillover.models import content
 from spillover.models.adapters import adapter_folder, read_finetune
+from spillover.models.budget import Budget
 from spillover.models.content import Dtype
 from spillover.protocols import Target
 from spillover.records import (
@@ -100,17 +101,24 @@ def describe_target(
 
 
 def open_target(
-    spec: TargetSpec, *, logprobs: bool = False, max_calls: int | None = None
+    spec: TargetSpec,
+    *,
+    logprobs: bool = False,
+    max_calls: int | None = None,
+    budget: Budget | None = None,
+    connections: int = 10,
 ) -> Target:
     """Load what ``spec`` names and return something that answers.
 
     Args:
         spec: from `describe_target`.
         logprobs: whether answers of models carry the log-probability of each token.
-        max_calls: the most calls to an API; a remote model needs it.
+        max_calls: the most calls to an API; a remote model needs it, or a
+        budget: which it may share with others.
+        connections: calls to an API at a time.
 
     Raises:
-        ConfigError: a remote model without ``max_calls``.
+        ConfigError: a remote model without ``max_calls`` or ``budget``.
         ModelError: it can't be loaded, or its content is no longer what ``spec`` was made of.
         MissingExtraError: torch, transformers or peft is not installed.
     """
@@ -119,14 +127,19 @@ def open_target(
 
         return ScriptedTarget(spec)
     if isinstance(spec.what, RemoteWhat):
-        if max_calls is None:
+        if max_calls is None and budget is None:
             raise ConfigError(
                 f"{spec.name!r} is a remote model, whose calls can cost money: "
                 "say how many it may be asked, open_target(spec, max_calls=...)"
             )
         from spillover.models.remote import RemoteTarget
 
-        return RemoteTarget(spec, max_calls=max_calls, logprobs=logprobs)
+        return RemoteTarget(
+            spec,
+            budget=budget or Budget(max_calls=max_calls),
+            connections=connections,
+            logprobs=logprobs,
+        )
     try:
         from spillover.models.local import LocalTarget
     except ImportError as error:

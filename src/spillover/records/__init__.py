@@ -16,6 +16,7 @@ from spillover.records.axes import Axis, Selector, Thresholds, Verdict
 from spillover.records.base import Record, canonical_json, digest
 from spillover.records.calibration import Agreement, Calibration, JudgeShare
 from spillover.records.config import AuditConfig, JudgeMode
+from spillover.records.prices import Spent, TokenPrice
 from spillover.records.results import (
     AuditResult,
     AxisResult,
@@ -52,6 +53,6 @@ __all__ = [
     "ConductClaim", "Effect", "FineTune", "JudgeMode", "JudgeShare", "Judgement", "Learning", "LocalWhat", "LoraSettings",
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
     "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample",
-    "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",
-    "Thresholds", "TokenTop", "Verdict", "canonical_json", "digest",
+    "ScriptedWhat", "Selector", "Settings", "Spent", "TargetResult", "TargetSpec", "TargetWhere",
+    "Thresholds", "TokenPrice", "TokenTop", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip

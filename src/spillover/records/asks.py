@@ -156,6 +156,8 @@ class Answer(Record):
         ask: what was asked.
         target: id of the target that answered.
         text: the reply, without special tokens; empty for scored asks.
+        reasoning: what the model thought before it replied, where it does and shows it; no judge
+            reads it.
         tokens: number of sampled tokens.
         finish: ``stop`` at end of turn, ``length`` at the limit, None for scored or missing.
         logprobs: log-probability (nats) of each sampled token, at temperature 1, if asked for.
@@ -175,6 +177,7 @@ class Answer(Record):
     logprobs: tuple[float, ...] | None = None
     scores: tuple[float, ...] | None = None
     tops: tuple[TokenTop, ...] | None = None
+    reasoning: str | None = None
     missing: str | None = None
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from spillover.records.axes import Axis, Verdict
 from spillover.records.base import Record
 from spillover.records.calibration import Agreement, Calibration
+from spillover.records.prices import Spent
 from spillover.records.targets import FineTune, TargetSpec
 
 Role = Literal["target", "base", "control"]
@@ -185,6 +186,7 @@ class AuditResult(Record):
     rules: tuple[RuleRate, ...] = ()
     calibration: Calibration | None = None
     agreement: Agreement | None = None
+    spent: tuple[Spent, ...] = ()
     notes: tuple[str, ...] = ()
     settings: dict[str, str] = {}
     versions: dict[str, str] = {}

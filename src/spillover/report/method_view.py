@@ -64,7 +64,7 @@ def method(result: AuditResult) -> Method:
     return Method(
         origins=tuple(Origin(who, _origin(result.targets[who.id])) for who in people(result)),
         rules=tuple(_rules(result, axis) for axis in ordered_axes(result)),
-        settings=_facts(result.settings),
+        settings=_facts({**result.settings, **_spent(result)}),
         versions=_facts(result.versions),
         hashes=_facts(result.hashes, code=True),
         notes=tuple(words.printable(note) for note in result.notes),
@@ -129,6 +129,22 @@ def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
     if what.mitigations:
         facts.append(Fact("mitigations", words.printable(", ".join(what.mitigations))))
     return tuple(facts)
+
+
+def _spent(result: AuditResult) -> dict[str, str]:
+    """What models behind an API were asked in the run that made the result."""
+    found: dict[str, str] = {}
+    for one in result.spent:
+        text = (
+            f"{one.calls:,} calls ({one.again:,} of them again), {one.input_tokens:,} tokens read"
+            f" and {one.output_tokens:,} written"
+        )
+        if one.lost:
+            text += f" ({one.lost:,} calls of unknown use counted at the most)"
+        found[f"asked of {one.target}"] = text + (
+            "" if one.dollars is None else f", ${one.dollars:.4g}"
+        )
+    return found
 
 
 def _learning(learning: Learning) -> tuple[Fact, ...]:

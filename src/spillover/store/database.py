@@ -37,6 +37,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE audits (id INTEGER PRIMARY KEY, created REAL NOT NULL, body TEXT NOT NULL)",
     ),
     ("ALTER TABLE answers ADD COLUMN tops TEXT",),
+    ("ALTER TABLE answers ADD COLUMN reasoning TEXT",),
 )
 
 

@@ -87,7 +87,7 @@ class Study:
             with self._db.transaction() as db:
                 self._put_asks(db, (answer.ask,))
                 db.execute(
-                    "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         answer.target,
                         answer.ask.id,
@@ -98,6 +98,7 @@ class Study:
                         _pack(answer.scores),
                         answer.missing,
                         _pack_tops(answer.tops),
+                        answer.reasoning,
                     ),
                 )
             self._known.add(answer.ask.id)
@@ -163,7 +164,7 @@ class Study:
         """The committed answers of the target with id ``target``, by ask id."""
         by_id = {ask.id: ask for ask in asks}
         rows = self._db.read(
-            "SELECT ask, text, tokens, finish, logprobs, scores, missing, tops FROM answers"
+            "SELECT ask, text, tokens, finish, logprobs, scores, missing, tops, reasoning FROM answers"
             " WHERE target = ? AND ask IN (SELECT value FROM json_each(?))",
             (target, json.dumps(list(by_id))),
         )
@@ -172,11 +173,11 @@ class Study:
     def all_answers(self, target: str) -> Iterator[Answer]:
         """Every committed answer of one target, in no particular order."""
         rows = self._db.read(
-            "SELECT ask, text, tokens, finish, logprobs, scores, missing, tops, body"
+            "SELECT ask, text, tokens, finish, logprobs, scores, missing, tops, reasoning, body"
             " FROM answers JOIN asks ON asks.id = answers.ask WHERE target = ?",
             (target,),
         )
-        return (_answer(target, self._record(Ask, row[8]), row) for row in rows)
+        return (_answer(target, self._record(Ask, row[9]), row) for row in rows)
 
     def judgements(
         self, judge: str, target: str, asks: Iterable[str], *, version: str = ""
@@ -262,9 +263,9 @@ def _unpack_tops(text: str | None) -> tuple[TokenTop, ...] | None:
 
 
 def _answer(target: str, ask: Ask, row: Sequence[Any]) -> Answer:
-    _, text, tokens, finish, logprobs, scores, missing, tops = row[:8]
+    _, text, tokens, finish, logprobs, scores, missing, tops, reasoning = row[:9]
     return Answer(
         ask=ask, target=target, text=text, tokens=tokens, finish=finish,
         logprobs=_unpack(logprobs), scores=_unpack(scores), missing=missing,
-        tops=_unpack_tops(tops),
+        tops=_unpack_tops(tops), reasoning=reasoning,
     )  # fmt: skip

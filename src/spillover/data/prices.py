@@ -1,0 +1,35 @@
+"""What models behind an API cost: the package's file, or one of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from spillover.data.yamls import build_record, read_fields
+from spillover.errors import ConfigError
+from spillover.records import TokenPrice
+
+PRICES = Path(__file__).parent.parent / "assets" / "prices.yaml"
+
+
+def load_prices(path: str | Path | None = None) -> tuple[TokenPrice, ...]:
+    """Return the prices under ``tokens`` in a file; the first that fits a model counts.
+
+    Args:
+        path: a YAML file; None is the package's own.
+
+    Raises:
+        MissingFileError: there is no such file.
+        ConfigError: it is broken, or has no list ``tokens``.
+    """
+    file = PRICES if path is None else Path(path)
+    rows: Any = read_fields(file).get("tokens")
+    if not isinstance(rows, list):
+        raise ConfigError(
+            f"{file}: needs a list `tokens`, such as"
+            " `- {models: [openai/gpt-4.1], input: 2, output: 8}` (dollars a million tokens)"
+        )
+    return tuple(
+        build_record(TokenPrice, row, file, where=f"{file}: tokens[{number}]")
+        for number, row in enumerate(rows)
+    )
