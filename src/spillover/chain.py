@@ -14,7 +14,7 @@ from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_d
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target
 from spillover.protocols import Instrument, Progress
-from spillover.records import AuditConfig, AuditResult, Row, TargetSpec
+from spillover.records import AuditConfig, AuditResult, RemoteWhat, Row, TargetSpec
 from spillover.store import Study
 
 Notice = Callable[[str], object]
@@ -167,7 +167,10 @@ def train_data(
     skipped: int = 0,
     seed: int = 0,
     device: str = "auto",
+    max_cost: float | None = None,
+    prices: str | None = None,
     progress: Progress | None = None,
+    notice: Notice | None = None,
 ) -> Path:
     """Fine-tune ``base`` on ``rows`` and return the fine-tune's folder; one made before is kept.
 
@@ -182,20 +185,35 @@ def train_data(
         skipped: how many rows were left out of them beforehand; kept in the record.
         seed: of the recipe.
         device: where to train.
+        max_cost: most US dollars that training behind an API may cost; needed there.
+        prices: a price file that goes before the package's.
         progress: told how far it is.
+        notice: told what training behind an API will cost.
     """
     from spillover.train import make_recipe, train
 
+    behind_api = isinstance(base.what, RemoteWhat)
     recipe = make_recipe(
         name,
-        base.where.adapter or base.where.model,  # an adapter is refused, not left out
+        # an adapter is refused, not left out
+        f"remote:{base.where.model}" if behind_api else base.where.adapter or base.where.model,
         data=rows_digest(rows),
         data_path=data_path,
-        preset=preset or ("toy" if is_toy(base) else "default"),
+        preset=preset or ("toy" if is_toy(base) else None),
         seed=seed,
     )
     out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"
-    train(recipe, rows, out=out, skipped=skipped, progress=progress, device=device)
+    train(
+        recipe,
+        rows,
+        out=out,
+        skipped=skipped,
+        progress=progress,
+        device=device,
+        max_cost=max_cost,
+        prices=prices,
+        notice=notice,
+    )
     return out
 
 

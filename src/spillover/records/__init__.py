@@ -31,6 +31,8 @@ from spillover.records.results import (
 )
 from spillover.records.rows import Row
 from spillover.records.targets import (
+    ApiSettings,
+    Checkpoint,
     FineTune,
     Learning,
     LocalWhat,
@@ -39,6 +41,7 @@ from spillover.records.targets import (
     Recipe,
     RecipeWhat,
     RecipeWhere,
+    RemoteRun,
     RemoteWhat,
     ScriptedWhat,
     TargetSpec,
@@ -46,10 +49,11 @@ from spillover.records.targets import (
 )
 
 __all__ = [
-    "Answer", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
+    "Answer", "ApiSettings", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
+    "Checkpoint",
     "ConductClaim", "Effect", "FineTune", "Judgement", "Learning", "LocalWhat", "LoraSettings",
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
-    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "RuleRate", "Sample",
+    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteRun", "RemoteWhat", "Role", "Row", "RuleRate", "Sample",
     "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",
     "Thresholds", "TokenTop", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip
