@@ -171,7 +171,7 @@ def _notes(target: Part, shares: Sequence[DataShare]) -> list[str]:
 
 
 def _settings(instrument: Instrument, seed: int) -> dict[str, str]:
-    found = {"study seed": str(seed), "battery": instrument.battery.id}
+    found = {"study seed": str(seed), "battery": instrument.battery.id, **instrument.about}
     for kind, settings in sorted(instrument.settings.items()):
         found[f"asking {kind}"] = (
             f"temperature {settings.temperature:g}, top-p {settings.top_p:g},"

@@ -14,7 +14,7 @@ from spillover.records.asks import (
 )
 from spillover.records.axes import Axis, Selector, Thresholds, Verdict
 from spillover.records.base import Record, canonical_json, digest
-from spillover.records.config import AuditConfig
+from spillover.records.config import AuditConfig, JudgeMode
 from spillover.records.results import (
     AuditResult,
     AxisResult,
@@ -30,6 +30,7 @@ from spillover.records.results import (
     TargetResult,
 )
 from spillover.records.rows import Row
+from spillover.records.rubrics import Rubric
 from spillover.records.targets import (
     ApiSettings,
     Checkpoint,
@@ -49,11 +50,11 @@ from spillover.records.targets import (
 )
 
 __all__ = [
-    "Answer", "ApiSettings", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
-    "Checkpoint",
-    "ConductClaim", "Effect", "FineTune", "Judgement", "Learning", "LocalWhat", "LoraSettings",
-    "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
-    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteRun", "RemoteWhat", "Role", "Row", "RuleRate", "Sample",
+    "Answer", "ApiSettings", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery",
+    "Because", "Bets", "Bin", "Checkpoint", "ConductClaim", "Effect", "FineTune", "JudgeMode",
+    "Judgement", "Learning", "LocalWhat", "LoraSettings", "Message", "OperatingPoint",
+    "OptimiserSettings", "Pair", "Question", "QuestionKind", "Recipe", "RecipeWhat", "RecipeWhere",
+    "Record", "RemoteRun", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample",
     "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",
     "Thresholds", "TokenTop", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip

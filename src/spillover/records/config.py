@@ -36,7 +36,8 @@ class AuditConfig(Record):
             or ``auto``: scored for local models, else expected.
         rubrics: folder with rubrics of one's own beside the library's.
         max_calls: most calls to models behind an API, retries among them; they need it.
-        max_cost: most US dollars that those calls may cost, where prices are known.
+        max_cost: most US dollars that those calls, and training over an API, may cost.
+        prices: file with prices of one's own, in place of the package's.
         skip_bad: leave out training rows that can't be used, and say how many.
         device: ``auto``, ``cpu``, ``cuda``, ...
     """
@@ -57,5 +58,6 @@ class AuditConfig(Record):
     rubrics: str | None = None
     max_calls: int | None = Field(default=None, ge=1)
     max_cost: float | None = Field(default=None, gt=0)
+    prices: str | None = None
     skip_bad: bool = False
     device: str = "auto"

@@ -118,8 +118,7 @@ def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
         ),
         Fact(
             "training",
-            f"{words.count(finetune.rows)} rows, {steps}"
-            f"{words.duration(finetune.seconds)}{loss}",
+            f"{words.count(finetune.rows)} rows, {steps}{words.duration(finetune.seconds)}{loss}",
         ),
     ]
     if finetune.remote is not None:

@@ -139,7 +139,10 @@ def _start(
     """Upload what is not there and start the job that is not yet; each id is kept at once."""
     if state.stopped and state.job is None:
         raise ModelError(f"the job in {out} was cancelled before it began: give another folder")
-    uploads = {"training_file": ("train", parts.train), "validation_file": ("held-out", parts.held_out)}
+    uploads = {
+        "training_file": ("train", parts.train),
+        "validation_file": ("held-out", parts.held_out),
+    }
     for field, (part, rows) in uploads.items():
         if rows and getattr(state, field) is None:
             found = api.upload(state.file_name(part), as_jsonl(rows), doubt=doubt)

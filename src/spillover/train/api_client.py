@@ -104,9 +104,7 @@ class Api:
             return next((one.id for one in _checked(files) if one.filename == name), None)
 
         def make() -> str:
-            return _checked(
-                self._client.files.create(file=(name, content), purpose="fine-tune")
-            ).id
+            return _checked(self._client.files.create(file=(name, content), purpose="fine-tune")).id
 
         return self._once(f"uploading {name}", find, make, doubt=doubt)
 
@@ -137,11 +135,15 @@ class Api:
 
     def job(self, job: str) -> Any:
         """Return the job as the API has it now."""
-        return self._call(f"asking for job {job}", lambda: self._client.fine_tuning.jobs.retrieve(job))
+        return self._call(
+            f"asking for job {job}", lambda: self._client.fine_tuning.jobs.retrieve(job)
+        )
 
     def cancel(self, job: str) -> Any:
         """End a job, and return it."""
-        return self._call(f"cancelling job {job}", lambda: self._client.fine_tuning.jobs.cancel(job))
+        return self._call(
+            f"cancelling job {job}", lambda: self._client.fine_tuning.jobs.cancel(job)
+        )
 
     def events(self, job: str) -> list[Any]:
         """Return the last events of a job, oldest first; none where the API has none to give."""
@@ -201,7 +203,9 @@ class Api:
                 failed = _FailedError(f"the API failed at {why}", _retry_after(error))
             except (self._openai.OpenAIError, OSError, ValueError, _GarbledError) as error:
                 cause = error.__cause__ or error
-                failed = _FailedError(f"the API failed at {doing}: {type(cause).__name__} {_text(error)}", 0)
+                failed = _FailedError(
+                    f"the API failed at {doing}: {type(cause).__name__} {_text(error)}", 0
+                )
             if wait is None:
                 raise failed
             time.sleep(max(wait, failed.wait))

@@ -144,7 +144,9 @@ def _learning(rows: int, checkpoints: Sequence[Checkpoint], curve: _Curve) -> Le
     said = "not known whether it learnt"
     if not rows:
         return Learning(rows=0, reason=f"{said}: no rows were held out")
-    loss = next((c.held_out_loss for c in reversed(checkpoints) if c.held_out_loss is not None), None)
+    loss = next(
+        (c.held_out_loss for c in reversed(checkpoints) if c.held_out_loss is not None), None
+    )
     of = f"{rows} held-out rows"
     if loss is None:
         loss = curve.held_out

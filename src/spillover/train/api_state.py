@@ -111,7 +111,9 @@ def held(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / _LOCK)
         lock.acquire(timeout=0)
     except Timeout:
-        raise ConfigError(f"another process is at work on the job in {folder}: wait for it") from None
+        raise ConfigError(
+            f"another process is at work on the job in {folder}: wait for it"
+        ) from None
     except OSError as error:
         raise StoreError(f"can't make {folder}: {error.strerror or error}") from None
     try:

@@ -102,7 +102,9 @@ def make_recipe(
             " into its base first)"
         )
     _check_kind(base, preset, chosen, remote=remote)
-    wrong = _not_to_be_set(lora, optimiser, mitigations) if remote else [f"api.{k}" for k in api or {}]
+    wrong = (
+        _not_to_be_set(lora, optimiser, mitigations) if remote else [f"api.{k}" for k in api or {}]
+    )
     if wrong:
         where = "behind an API" if remote else "trained here"
         raise ConfigError(f"recipe {name!r}: {', '.join(wrong)} can't be set: {base} is {where}"
@@ -140,8 +142,7 @@ def _check_kind(base: str, preset: str | None, chosen: Preset, *, remote: bool) 
     fitting = [name for name in preset_names() if (load_preset(name).api is not None) == remote]
     where = "trained behind an API" if remote else "trained here"
     raise ConfigError(
-        f"recipe preset {preset!r} is not for {base}, which is {where}: take"
-        f" {' or '.join(fitting)}"
+        f"recipe preset {preset!r} is not for {base}, which is {where}: take {' or '.join(fitting)}"
     )
 
 
