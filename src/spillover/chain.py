@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spillover.audit import audit as audit_targets
-from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
+from spillover.auditing.choose import choose_instrument, lacking_judge, not_asked
 from spillover.auditing.learnt import find_finetune
 from spillover.auditing.panel import seated
+from spillover.auditing.training import train_data
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target, open_target
 from spillover.protocols import Instrument, Progress
-<<<<<<< HEAD
-from spillover.records import AuditConfig, AuditResult, RemoteWhat, Row, TargetSpec
-=======
 from spillover.records import AuditConfig, AuditResult, JudgeMode, Row, TargetSpec
->>>>>>> dfce4bb
 from spillover.store import Study
 
 Notice = Callable[[str], object]
@@ -167,68 +164,6 @@ def data_name(text: str) -> str:
     return Path(name).stem if names_rows(name) else name
 
 
-def train_data(
-    name: str,
-    base: TargetSpec,
-    rows: Sequence[Row],
-    *,
-    out: Path | None = None,
-    folder: Path | None = None,
-    preset: str | None = None,
-    data_path: str = "",
-    skipped: int = 0,
-    seed: int = 0,
-    device: str = "auto",
-    max_cost: float | None = None,
-    prices: str | None = None,
-    progress: Progress | None = None,
-    notice: Notice | None = None,
-) -> Path:
-    """Fine-tune ``base`` on ``rows`` and return the fine-tune's folder; one made before is kept.
-
-    Args:
-        name: what to call it.
-        base: a full model.
-        rows: training rows.
-        out: the fine-tune's folder; or
-        folder: where to put it under its name and recipe.
-        preset: name of a recipe; by default that for toy models on a toy model, else the default.
-        data_path: where the rows lie, to show.
-        skipped: how many rows were left out of them beforehand; kept in the record.
-        seed: of the recipe.
-        device: where to train.
-        max_cost: most US dollars that training behind an API may cost; needed there.
-        prices: a price file that goes before the package's.
-        progress: told how far it is.
-        notice: told what training behind an API will cost.
-    """
-    from spillover.train import make_recipe, train
-
-    behind_api = isinstance(base.what, RemoteWhat)
-    recipe = make_recipe(
-        name,
-        # an adapter is refused, not left out
-        f"remote:{base.where.model}" if behind_api else base.where.adapter or base.where.model,
-        data=rows_digest(rows),
-        data_path=data_path,
-        preset=preset or ("toy" if is_toy(base) else None),
-        seed=seed,
-    )
-    out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"
-    train(
-        recipe,
-        rows,
-        out=out,
-        skipped=skipped,
-        progress=progress,
-        device=device,
-        max_cost=max_cost,
-        prices=prices,
-        notice=notice,
-    )
-    return out
-
-
 @dataclass(frozen=True)
 class _Maker:
     config: AuditConfig
@@ -237,6 +172,7 @@ class _Maker:
     progress: Progress | None
     notice: Notice
     notes: list[str]
+    paid: list[float] = field(default_factory=list[float])  # dollars for training over an API
 
     def find(self, name: str, text: str) -> TargetSpec:
         """A control by its name; rows are trained on first."""
@@ -258,12 +194,27 @@ class _Maker:
             skipped=len(data.skipped),
             seed=self.config.seed,
             device=self.config.device,
-            max_cost=self.config.max_cost,
+            max_cost=None
+            if self.config.max_cost is None
+            else self.config.max_cost - sum(self.paid),
             prices=self.config.prices,
             progress=self.progress,
             notice=lambda text: self.notice(f"{name}: {text}"),
         )
-        return describe_target(str(folder), name=name, device=self.config.device)
+        made = describe_target(str(folder), name=name, device=self.config.device)
+        self._pay(made)
+        return made
+
+    def _pay(self, made: TargetSpec) -> None:
+        """Take what training over an API cost out of what may still be spent."""
+        finetune = find_finetune(made)
+        if finetune is None or finetune.remote is None:
+            return
+        run = finetune.remote
+        known = run.dollars if run.dollars is not None else run.estimated_dollars
+        self.paid.append(known or 0.0)
+        if known is not None:
+            self.notes.append(f"Training {made.name!r} over its API cost about ${known:,.2f}.")
 
     def held_out(self, target: TargetSpec, rows: Sequence[Row]) -> Sequence[Row]:
         """Rows that the target was not trained on, if its recipe tells."""

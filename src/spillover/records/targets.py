@@ -182,6 +182,7 @@ class RemoteRun(Record):
         epochs, batch_size, learning_rate_multiplier: what it was trained with; None: not told.
         checkpoints: in the order of their steps.
         dollars: billed tokens times the price of a token; None where either is not known.
+        estimated_dollars: what it was estimated to cost at most before it began.
     """
 
     model: str
@@ -193,6 +194,7 @@ class RemoteRun(Record):
     learning_rate_multiplier: float | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     dollars: float | None = None
+    estimated_dollars: float | None = None
 
 
 class FineTune(Record):

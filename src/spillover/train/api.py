@@ -81,7 +81,7 @@ def fine_tune_over_api(
         if job.status != "succeeded":
             raise ModelError(_ended_badly(job, state, out))
         price = training_price(_name(recipe), prices)
-        made = read_result(api, job, recipe, parts, prefix=service.prefix, price=price)
+        made = read_result(api, job, state, parts, prefix=service.prefix, price=price)
         made = made.model_copy(update={"skipped": skipped})
         write_record(out, made)
         (out / STATE).unlink(missing_ok=True)

@@ -135,21 +135,19 @@ class Api:
 
     def job(self, job: str) -> Any:
         """Return the job as the API has it now."""
-        return self._call(
-            f"asking for job {job}", lambda: self._client.fine_tuning.jobs.retrieve(job)
-        )
+        retrieve = self._client.fine_tuning.jobs.retrieve
+        return self._call(f"asking for job {job}", lambda: _checked(retrieve(job)))
 
     def cancel(self, job: str) -> Any:
         """End a job, and return it."""
-        return self._call(
-            f"cancelling job {job}", lambda: self._client.fine_tuning.jobs.cancel(job)
-        )
+        end = self._client.fine_tuning.jobs.cancel
+        return self._call(f"cancelling job {job}", lambda: _checked(end(job)))
 
     def events(self, job: str) -> list[Any]:
         """Return the last events of a job, oldest first; none where the API has none to give."""
         jobs = self._client.fine_tuning.jobs
         try:
-            page = self._call("", lambda: jobs.list_events(job, limit=50), retries=0)
+            page = self._call("", lambda: _checked(jobs.list_events(job, limit=50)), retries=0)
         except ModelError:
             return []  # they are only shown
         return list(reversed(page.data or []))  # the API gives the newest first
@@ -160,9 +158,16 @@ class Api:
         found = self._call("asking for checkpoints", lambda: list(_checked(source.list(job))))
         return sorted(found, key=lambda one: one.step_number)
 
-    def content(self, file: str) -> bytes:
-        """Return the content of a file."""
-        return self._call(f"reading file {file}", lambda: self._client.files.content(file).read())
+    def table(self, file: str) -> bytes:
+        """Return the content of a file that holds a table."""
+
+        def read() -> bytes:
+            content = self._client.files.content(file).read()
+            if content.lstrip()[:1] in (b"<", b"{"):  # a page or an error in its place
+                raise _GarbledError(f"the file is no table: {content[:60]!r}")
+            return content
+
+        return self._call(f"reading file {file}", read)
 
     def _once(
         self,
@@ -195,13 +200,13 @@ class Api:
         """
         for wait in self._waits(retries):
             try:
-                return _checked(send())
+                return send()
             except self._openai.APIStatusError as error:
                 why = f"{doing}: {error.status_code} {_text(error)}"
-                if error.status_code < 500 and error.status_code not in _AGAIN or _spent(error):
+                if (error.status_code < 500 and error.status_code not in _AGAIN) or _spent(error):
                     raise ModelError(f"the API refused {why}") from None
                 failed = _FailedError(f"the API failed at {why}", _retry_after(error))
-            except (self._openai.OpenAIError, OSError, ValueError, _GarbledError) as error:
+            except (self._openai.OpenAIError, OSError, ValueError, *_GARBLED) as error:
                 cause = error.__cause__ or error
                 failed = _FailedError(
                     f"the API failed at {doing}: {type(cause).__name__} {_text(error)}", 0
@@ -220,6 +225,10 @@ class Api:
 
 class _GarbledError(Exception):
     """The reply is none that the API would give."""
+
+
+# The client itself trips over a list that is no JSON.
+_GARBLED = (_GarbledError, AttributeError, TypeError)
 
 
 class _FailedError(ModelError):

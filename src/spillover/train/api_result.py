@@ -11,8 +11,9 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from spillover.errors import ModelError
-from spillover.records import Checkpoint, FineTune, Learning, Recipe, RemoteRun
+from spillover.records import Checkpoint, FineTune, Learning, RemoteRun
 from spillover.train.api_client import Api
+from spillover.train.api_state import JobState
 from spillover.train.examples import Split
 from spillover.train.prices import Price
 
@@ -33,7 +34,13 @@ class _Curve(NamedTuple):
 
 
 def read_result(
-    api: Api, job: Any, recipe: Recipe, parts: Split, *, prefix: str, price: Price | None
+    api: Api,
+    job: Any,
+    state: JobState,
+    parts: Split,
+    *,
+    prefix: str,
+    price: Price | None,
 ) -> FineTune:
     """Return the record of a job that succeeded.
 
@@ -55,7 +62,7 @@ def read_result(
     if billed is None:
         notes.append("The API does not tell how many tokens it billed.")
     return FineTune(
-        recipe=recipe,
+        recipe=state.recipe,
         steps=max(steps, default=None),
         seconds=float(max(0, (job.finished_at or job.created_at) - job.created_at)),
         rows=len(parts.train),
@@ -71,6 +78,7 @@ def read_result(
             validation_file=job.validation_file,
             checkpoints=tuple(checkpoints),
             dollars=None if price is None or billed is None else price.of(billed),
+            estimated_dollars=state.dollars,
             **told,
         ),
     )
@@ -108,7 +116,7 @@ def _curve(api: Api, job: Any) -> _Curve:
     if not job.result_files:
         return _Curve(None, None, None, False)
     try:
-        content = api.content(job.result_files[0])
+        content = api.table(job.result_files[0])
     except ModelError:
         return _Curve(None, None, None, False)
     text = content.decode("utf-8", "replace")
