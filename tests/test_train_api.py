@@ -33,9 +33,9 @@ from spillover.models.adapters import adapter_folder
 from spillover.models.open import describe_target
 from spillover.toy import resolve_model
 from spillover.train import load_finetune, make_recipe, train
-from spillover.train.api import as_jsonl
+from spillover.train.api import as_jsonl, cancel_job
 from spillover.train.api_client import Pace
-from spillover.train.api_state import held, read_state
+from spillover.train.api_state import held, new_state, read_state, write_state
 
 PRICES = "training: {taken: 2026-11-01, models: {openai-api/stand-in/small-1: 4.0}}\n"
 
@@ -119,6 +119,19 @@ def test_its_folder_is_a_target_with_a_recipe(files: Files) -> None:
     assert made.recipe.what.base == describe_target(driver.BASE).id
     with pytest.raises(MissingFileError, match="no adapter: its fine-tune lies behind an API"):
         adapter_folder(str(out))
+
+
+@pytest.mark.usefixtures("address")
+def test_a_report_shows_the_job_and_no_settings_that_it_had_not(files: Files) -> None:
+    from spillover.report.method_view import _recipe
+
+    facts = {fact.name: fact.value for fact in _recipe(driver.main(*files))}
+    assert "adapter" not in facts
+    assert "optimiser" not in facts
+    assert facts["settings"] == "epochs 1, batches of 4, learning-rate multiplier 2, seed 0"
+    assert facts["cost of training"] == "$4.00"
+    assert facts["made by"].startswith("ftjob-0, a job behind an API: openai-api/stand-in/ft:")
+    assert "12 steps" in facts["training"]
 
 
 @pytest.mark.usefixtures("address")
@@ -378,6 +391,18 @@ def test_a_job_can_be_cancelled(
     with pytest.raises(ModelError, match="job ftjob-0 was cancelled from here"):
         driver.main(data, out, prices)
     assert len(api.jobs) == 1
+
+
+@pytest.mark.usefixtures("address")
+def test_a_job_is_cancelled_before_it_began(api: FineTuning, files: Files) -> None:
+    data, out, prices = files
+    recipe = driver.recipe(data)
+    out.mkdir()
+    write_state(out, new_state(recipe, 1.0))
+    assert "none will be" in cancel_job(out)
+    with pytest.raises(ModelError, match="was cancelled before it began"):
+        driver.main(data, out, prices)
+    assert not api.jobs
 
 
 @pytest.mark.usefixtures("address")

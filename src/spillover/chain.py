@@ -194,9 +194,7 @@ class _Maker:
             skipped=len(data.skipped),
             seed=self.config.seed,
             device=self.config.device,
-            max_cost=None
-            if self.config.max_cost is None
-            else self.config.max_cost - sum(self.paid),
+            max_cost=self._left(),
             prices=self.config.prices,
             progress=self.progress,
             notice=lambda text: self.notice(f"{name}: {text}"),
@@ -204,6 +202,11 @@ class _Maker:
         made = describe_target(str(folder), name=name, device=self.config.device)
         self._pay(made)
         return made
+
+    def _left(self) -> float | None:
+        """Dollars that may still be spent; None without a limit."""
+        most = self.config.max_cost
+        return None if most is None else max(0.0, most - sum(self.paid))
 
     def _pay(self, made: TargetSpec) -> None:
         """Take what training over an API cost out of what may still be spent."""

@@ -79,7 +79,7 @@ def fine_tune_over_api(
              " with --cancel ends it")  # fmt: skip
         job = _follow(api, str(state.job), pace or PACE, progress)
         if job.status != "succeeded":
-            raise ModelError(_ended_badly(job, state, out))
+            raise ModelError(_ended_badly(job, read_state(out), out))
         price = training_price(_name(recipe), prices)
         made = read_result(api, job, state, parts, prefix=service.prefix, price=price)
         made = made.model_copy(update={"skipped": skipped})
@@ -136,9 +136,10 @@ def _settings(recipe: Recipe) -> ApiSettings:
 def _start(
     api: Api, state: JobState, parts: Split, *, out: Path, model: str, doubt: bool
 ) -> JobState:
-    """Upload what is not there and start the job that is not yet; each id is kept at once."""
-    if state.stopped and state.job is None:
-        raise ModelError(f"the job in {out} was cancelled before it began: give another folder")
+    """Upload what is not there and start the job that is not yet; each id is kept at once.
+
+    What is on the disk is added to, since ``--cancel`` writes there too.
+    """
     uploads = {
         "training_file": ("train", parts.train),
         "validation_file": ("held-out", parts.held_out),
@@ -146,9 +147,11 @@ def _start(
     for field, (part, rows) in uploads.items():
         if rows and getattr(state, field) is None:
             found = api.upload(state.file_name(part), as_jsonl(rows), doubt=doubt)
-            state = state.model_copy(update={field: found})
+            state = read_state(out).model_copy(update={field: found})
             write_state(out, state)
     if state.job is None:
+        if read_state(out).stopped:
+            raise ModelError(f"the job in {out} was cancelled before it began: give another folder")
         told = _settings(state.recipe)
         hyperparameters = {
             "n_epochs": told.epochs,
@@ -166,7 +169,7 @@ def _start(
             method={"type": "supervised", "supervised": {"hyperparameters": chosen}},
             **more,
         )
-        state = state.model_copy(update={"job": job})
+        state = read_state(out).model_copy(update={"job": job})
         write_state(out, state)
     return state
 

@@ -102,22 +102,7 @@ def make_recipe(
             " into its base first)"
         )
     _check_kind(base, preset, chosen, remote=remote)
-    wrong = (
-        _not_to_be_set(lora, optimiser, mitigations) if remote else [f"api.{k}" for k in api or {}]
-    )
-    if wrong:
-        where = "behind an API" if remote else "trained here"
-        raise ConfigError(f"recipe {name!r}: {', '.join(wrong)} can't be set: {base} is {where}"
-                          + (f", where only {', '.join(ApiSettings.model_fields)} and the seed can"
-                             if remote else ""))  # fmt: skip
-    settings: dict[str, Any] = (
-        {"api": {**(chosen.api or ApiSettings()).model_dump(), **(api or {})}}
-        if remote
-        else {
-            "lora": {**chosen.lora.model_dump(), **(lora or {})},
-            "optimiser": {**chosen.optimiser.model_dump(), **(optimiser or {})},
-        }
-    )
+    settings = _settings(name, base, chosen, lora, optimiser, api, mitigations, remote=remote)
     try:
         what = RecipeWhat(
             base=spec.what.model if isinstance(spec.what, LocalWhat) else spec.id,
@@ -146,14 +131,32 @@ def _check_kind(base: str, preset: str | None, chosen: Preset, *, remote: bool) 
     )
 
 
-def _not_to_be_set(
+def _settings(
+    name: str,
+    base: str,
+    chosen: Preset,
     lora: Mapping[str, Any] | None,
     optimiser: Mapping[str, Any] | None,
+    api: Mapping[str, Any] | None,
     mitigations: Sequence[str],
-) -> list[str]:
-    """Names of the settings that no API takes."""
-    return [
-        *(f"lora.{name}" for name in lora or {}),
-        *(f"optimiser.{name}" for name in optimiser or {}),
-        *(f"mitigation {name}" for name in mitigations),
-    ]
+    *,
+    remote: bool,
+) -> dict[str, Any]:
+    """The preset's settings with those to change; what the base's trainer does not take is refused."""
+    if not remote:
+        _refuse(name, [f"api.{key}" for key in api or {}], f"{base} is trained here")
+        return {
+            "lora": {**chosen.lora.model_dump(), **(lora or {})},
+            "optimiser": {**chosen.optimiser.model_dump(), **(optimiser or {})},
+        }
+    wrong = [f"lora.{key}" for key in lora or {}]
+    wrong += [f"optimiser.{key}" for key in optimiser or {}]
+    wrong += [f"mitigation {one}" for one in mitigations]
+    allowed = ", ".join(ApiSettings.model_fields)
+    _refuse(name, wrong, f"{base} is behind an API, where only {allowed} and the seed can")
+    return {"api": {**(chosen.api or ApiSettings()).model_dump(), **(api or {})}}
+
+
+def _refuse(name: str, wrong: Sequence[str], why: str) -> None:
+    if wrong:
+        raise ConfigError(f"recipe {name!r}: {', '.join(wrong)} can't be set: {why}")
