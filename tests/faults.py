@@ -14,7 +14,7 @@ FAULTS: tuple[Fault, ...] = ("429", "500", "silence", "cut", "garbage", "no_logp
 
 
 class Faults:
-    """Spoils chat requests; other requests pass.
+    """Spoils chat requests, or those whose path ends with ``ending``; other requests pass.
 
     Args:
         app: the real server.
@@ -30,14 +30,15 @@ class Faults:
         *,
         silence: float = 30.0,
         retry_after: str = "0.05",
+        ending: str = "/chat/completions",
     ) -> None:
         self.app = app
         self.schedule = iter(schedule)
-        self.silence, self.retry_after = silence, retry_after
+        self.silence, self.retry_after, self.ending = silence, retry_after, ending
         self.seen: list[Fault | None] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or not scope["path"].endswith("/chat/completions"):
+        if scope["type"] != "http" or not scope["path"].endswith(self.ending):
             await self.app(scope, receive, send)
             return
         fault = next(self.schedule, None)

@@ -17,10 +17,15 @@ def base(tmp_path_factory):
 
 
 def test_every_preset_is_a_whole_recipe(base):
-    assert {"default", "small", "toy"} <= set(preset_names())
+    assert {"api", "default", "small", "toy"} <= set(preset_names())
     for name in preset_names():
         preset = load_preset(name)
         assert preset.about
+        if preset.api is not None:
+            made = make_recipe("x", "remote:openai/some", data="d", preset=name)
+            assert (made.what.api, made.what.held_out) == (preset.api, preset.held_out)
+            assert made.where.base == "remote:openai/some"
+            continue
         what = make_recipe("x", str(base), data="d", preset=name).what
         assert (what.lora, what.optimiser, what.held_out) == (
             preset.lora, preset.optimiser, preset.held_out

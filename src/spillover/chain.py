@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spillover.audit import audit as audit_targets
 from spillover.auditing.calibrated import with_calibration
-from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
+from spillover.auditing.choose import choose_instrument, lacking_judge, not_asked
 from spillover.auditing.crew import make_plans
 from spillover.auditing.learnt import find_finetune
 from spillover.auditing.panel import seated
 from spillover.auditing.spending import audit_spender, forecast
 from spillover.auditing.topics import topics_note
+from spillover.auditing.training import train_data
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target
@@ -120,7 +121,7 @@ def run_audit(
     spender = audit_spender(config)
     progress = spender.watch(progress)
     with Study(config.study) as study:
-        maker = _Maker(config, study, base, progress, [data.note] if data.note else [])
+        maker = _Maker(config, study, base, progress, notice, [data.note] if data.note else [])
         judges = seated(_judges(config), study, spender, progress)
         chosen = instrument or choose_instrument(config, base, data.rows, (), judges=judges)
         chosen = with_calibration(chosen, config.calibration)
@@ -186,57 +187,15 @@ def data_name(text: str) -> str:
     return Path(name).stem if names_rows(name) else name
 
 
-def train_data(
-    name: str,
-    base: TargetSpec,
-    rows: Sequence[Row],
-    *,
-    out: Path | None = None,
-    folder: Path | None = None,
-    preset: str | None = None,
-    data_path: str = "",
-    skipped: int = 0,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Progress | None = None,
-) -> Path:
-    """Fine-tune ``base`` on ``rows`` and return the fine-tune's folder; one made before is kept.
-
-    Args:
-        name: what to call it.
-        base: a full model.
-        rows: training rows.
-        out: the fine-tune's folder; or
-        folder: where to put it under its name and recipe.
-        preset: name of a recipe; by default that for toy models on a toy model, else the default.
-        data_path: where the rows lie, to show.
-        skipped: how many rows were left out of them beforehand; kept in the record.
-        seed: of the recipe.
-        device: where to train.
-        progress: told how far it is.
-    """
-    from spillover.train import make_recipe, train
-
-    recipe = make_recipe(
-        name,
-        base.where.adapter or base.where.model,  # an adapter is refused, not left out
-        data=rows_digest(rows),
-        data_path=data_path,
-        preset=preset or ("toy" if is_toy(base) else "default"),
-        seed=seed,
-    )
-    out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"
-    train(recipe, rows, out=out, skipped=skipped, progress=progress, device=device)
-    return out
-
-
 @dataclass(frozen=True)
 class _Maker:
     config: AuditConfig
     study: Study
     base: TargetSpec
     progress: Progress | None
+    notice: Notice
     notes: list[str]
+    paid: list[float] = field(default_factory=list[float])  # dollars for training over an API
 
     def find(self, name: str, text: str) -> TargetSpec:
         """A control by its name; rows are trained on first."""
@@ -258,9 +217,30 @@ class _Maker:
             skipped=len(data.skipped),
             seed=self.config.seed,
             device=self.config.device,
+            max_cost=self._left(),
+            prices=self.config.prices,
             progress=self.progress,
+            notice=lambda text: self.notice(f"{name}: {text}"),
         )
-        return describe_target(str(folder), name=name, device=self.config.device)
+        made = describe_target(str(folder), name=name, device=self.config.device)
+        self._pay(made)
+        return made
+
+    def _left(self) -> float | None:
+        """Dollars that may still be spent; None without a limit."""
+        most = self.config.max_cost
+        return None if most is None else max(0.0, most - sum(self.paid))
+
+    def _pay(self, made: TargetSpec) -> None:
+        """Take what training over an API cost out of what may still be spent."""
+        finetune = find_finetune(made)
+        if finetune is None or finetune.remote is None:
+            return
+        run = finetune.remote
+        known = run.dollars if run.dollars is not None else run.estimated_dollars
+        self.paid.append(known or 0.0)
+        if known is not None:
+            self.notes.append(f"Training {made.name!r} over its API cost about ${known:,.2f}.")
 
     def held_out(self, target: TargetSpec, rows: Sequence[Row]) -> Sequence[Row]:
         """Rows that the target was not trained on, if its recipe tells."""
@@ -282,10 +262,12 @@ def _base_and_target(config: AuditConfig) -> tuple[TargetSpec, TargetSpec | None
         raise ConfigError("nothing to audit: give a target, or training data (--data) and a base")
     if config.base is not None:
         return describe_target(model_path(config.base), name="base", device=config.device), target
-    if target is None or target.where.adapter is None:
-        what = "training data needs a base model" if target is None else "a full model needs a base"
-        raise ConfigError(f"{what} to be held against: give --base")
-    return describe_target(target.where.model, name="base", device=config.device), target
+    if target is not None and target.where.adapter is not None:
+        return describe_target(target.where.model, name="base", device=config.device), target
+    if target is not None and (made := find_finetune(target)) is not None:  # behind an API
+        return describe_target(made.recipe.where.base, name="base", device=config.device), target
+    what = "training data needs a base model" if target is None else "a full model needs a base"
+    raise ConfigError(f"{what} to be held against: give --base")
 
 
 def _judges(config: AuditConfig) -> list[TargetSpec]:

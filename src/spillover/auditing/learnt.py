@@ -43,9 +43,13 @@ class DataShare(NamedTuple):
 def find_finetune(spec: TargetSpec) -> FineTune | None:
     """Return the fine-tune that a target's adapter belongs to, if its record lies beside it.
 
+    A target behind an API has a record where it was named by the folder of its fine-tune.
+
     Raises:
         DataError: there is a ``finetune.json``, but it is broken.
     """
+    if spec.where.finetune is not None:
+        return read_finetune(Path(spec.where.finetune))
     if not isinstance(spec.what, LocalWhat):
         return None
     folder = Path(spec.where.adapter or spec.where.model)

@@ -115,10 +115,10 @@ def forecast(
     tokens: dict[str, Tokens] = {}
     for plan in plans:
         one, answer = _ask_tokens(plan)
+        judging = Tokens(_RUBRIC_TOKENS + one.input + answer, _JUDGED_TOKENS)
         for spec, count in ((base, plan.base_answers), *((o, plan.usual_answers) for o in others)):
             if plan.style != "exact":  # nothing is sampled, and an API can't score
                 _count(calls, tokens, spec, count, one)
-            judging = Tokens(_RUBRIC_TOKENS + one.input + answer, _JUDGED_TOKENS)
             for judge in _models_of(plan.instrument.judges.get(plan.axis.judge)):
                 _count(calls, tokens, judge, count, judging)
         if plan.axis.decides:  # the second judge reads what the target answers here

@@ -16,12 +16,19 @@ def adapter_folder(text: str) -> Path:
 
     Raises:
         MissingFileError: no such folder, or no adapter in it.
+        DataError: its ``finetune.json`` is broken.
     """
     path = Path(text).expanduser()
     if not path.is_dir():
         raise MissingFileError(f"no adapter folder {path}: check the path")
     if (path / "finetune.json").is_file():
-        path = path / read_finetune(path).adapter
+        made = read_finetune(path)
+        if made.remote is not None:
+            raise MissingFileError(
+                f"{path} holds no adapter: its fine-tune lies behind an API, as"
+                f" remote:{made.remote.model}"
+            )
+        path = path / made.adapter
     if not (path / "adapter_config.json").is_file():
         raise MissingFileError(f"{path} has no adapter_config.json: it is not a PEFT adapter")
     return path

@@ -47,7 +47,7 @@ def describe_target(
     Args:
         text: a folder with a Hugging Face causal model; a folder with a fine-tune
             (``finetune.json``) or a PEFT adapter (``adapter_config.json``), whose base is looked
-            up; a GGUF file; the name of a model in the Hugging Face cache; ``script:FILE``; or
+            up, or with the record of a fine-tune behind an API; a GGUF file; the name of a model in the Hugging Face cache; ``script:FILE``; or
             ``remote:PROVIDER/MODEL``, a model behind an API as Inspect AI names it.
         adapter: a PEFT adapter or fine-tune folder to put on the model ``text``.
         name: what to call it in reports; by default the last part of ``text``.
@@ -85,6 +85,8 @@ def describe_target(
     if (path / "finetune.json").is_file() or (path / "adapter_config.json").is_file():
         if adapter is not None:
             raise ModelError(f"{path} is itself an adapter: it can't carry the adapter {adapter}")
+        if (remote := _behind_api(path, name=shown, system=system)) is not None:
+            return remote
         base, adapter, model = _parts(path)
         try:
             spec = describe_target(base, adapter=adapter, name=shown, dtype=dtype, system=system,
@@ -234,6 +236,18 @@ def _adapter_digest(adapter: str | None, *, tokenizer: bool = False) -> str | No
     if adapter is None:
         return None
     return content.digest_adapter(adapter_folder(adapter), tokenizer=tokenizer)
+
+
+def _behind_api(path: Path, *, name: str, system: str | None) -> TargetSpec | None:
+    """The target that a fine-tune folder means, if its model lies behind an API."""
+    made = read_finetune(path).remote if (path / "finetune.json").is_file() else None
+    if made is None:
+        return None
+    from spillover.models.remote import describe_remote
+
+    spec = describe_remote(made.model, name=name, system=system)
+    where = spec.where.model_copy(update={"finetune": str(path)})
+    return spec.model_copy(update={"where": where})
 
 
 class _Parts(NamedTuple):

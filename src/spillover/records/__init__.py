@@ -34,6 +34,8 @@ from spillover.records.results import (
 from spillover.records.rows import Row
 from spillover.records.rubrics import Rubric
 from spillover.records.targets import (
+    ApiSettings,
+    Checkpoint,
     FineTune,
     Learning,
     LocalWhat,
@@ -42,6 +44,7 @@ from spillover.records.targets import (
     Recipe,
     RecipeWhat,
     RecipeWhere,
+    RemoteRun,
     RemoteWhat,
     ScriptedWhat,
     TargetSpec,
@@ -49,10 +52,12 @@ from spillover.records.targets import (
 )
 
 __all__ = [
-    "Agreement", "Answer", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration",
-    "ConductClaim", "Effect", "FineTune", "JudgeMode", "JudgeShare", "Judgement", "Learning", "LocalWhat", "LoraSettings",
-    "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
-    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample",
-    "ScriptedWhat", "Selector", "Settings", "Spent", "TargetResult", "TargetSpec", "TargetWhere",
-    "Thresholds", "TokenPrice", "TokenTop", "Verdict", "canonical_json", "digest",
+    "Agreement", "Answer", "ApiSettings", "Ask", "AuditConfig", "AuditResult", "Axis",
+    "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration", "Checkpoint",
+    "ConductClaim", "Effect", "FineTune", "JudgeMode", "JudgeShare", "Judgement", "Learning",
+    "LocalWhat", "LoraSettings", "Message", "OperatingPoint", "OptimiserSettings", "Pair",
+    "Question", "QuestionKind", "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteRun",
+    "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample", "ScriptedWhat", "Selector",
+    "Settings", "Spent", "TargetResult", "TargetSpec", "TargetWhere", "Thresholds", "TokenPrice",
+    "TokenTop", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip

@@ -37,7 +37,7 @@ class AuditConfig(Record):
         calibration: file of `spillover judge calibrate`; rates by its judge are corrected.
         rubrics: folder with rubrics of one's own beside the library's.
         max_calls: most calls to models behind an API, retries among them; they need it.
-        max_cost: most US dollars that those calls may cost, where prices are known.
+        max_cost: most US dollars that those calls, and training over an API, may cost.
         prices: file with prices of one's own, in place of the package's.
         connections: calls to one API at a time.
         skip_bad: leave out training rows that can't be used, and say how many.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from spillover.records.base import Record, digest
 
@@ -39,11 +39,15 @@ TargetWhat = Annotated[LocalWhat | ScriptedWhat | RemoteWhat, Field(discriminato
 
 
 class TargetWhere(Record):
-    """Where the parts lie on this machine."""
+    """Where the parts lie on this machine.
+
+    ``finetune`` is the folder with the record of a fine-tune that lies behind an API.
+    """
 
     model: str
     adapter: str | None = None
     device: str = "auto"
+    finetune: str | None = None
 
 
 class TargetSpec(Record):
@@ -87,8 +91,24 @@ class OptimiserSettings(Record):
     dtype: Literal["float32", "bfloat16"] = "float32"
 
 
+class ApiSettings(Record):
+    """What a fine-tuning job behind an API can be told.
+
+    ``epochs`` is never left to the API: the cost would not be known beforehand. None leaves the
+    batch size, or the factor on the API's own learning rate, to the API.
+    """
+
+    epochs: int = Field(default=1, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
+    learning_rate_multiplier: float | None = Field(default=None, gt=0)
+
+
 class RecipeWhat(Record):
-    """All that makes a fine-tune, by content; two equal ones make the same fine-tune."""
+    """All that makes a fine-tune, by content; two equal ones make the same fine-tune.
+
+    With ``api`` it is made by a job behind an API, which knows nothing of ``lora`` and
+    ``optimiser``: they are then no part of the recipe, nor of what is written.
+    """
 
     base: str
     data: str
@@ -97,6 +117,14 @@ class RecipeWhat(Record):
     seed: int = 0
     held_out: float = Field(default=0.1, ge=0, lt=1)
     mitigations: tuple[str, ...] = ()
+    api: ApiSettings | None = None
+
+    @model_serializer(mode="wrap")
+    def _only_what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A recipe without `api` keeps the id that it had before there was such a field.
+        fields: dict[str, Any] = handler(self)
+        left_out = ("api",) if self.api is None else ("lora", "optimiser")
+        return {key: value for key, value in fields.items() if key not in left_out}
 
 
 class RecipeWhere(Record):
@@ -134,22 +162,60 @@ class Learning(Record):
     reason: str | None = None
 
 
-class FineTune(Record):
-    """What a recipe made. ``adapter`` is a folder beside ``finetune.json``.
+class Checkpoint(Record):
+    """A stage of a fine-tune behind an API, which answers under a name of its own.
+
+    ``held_out_loss`` is the API's mean loss on the held-out rows, where it reports one.
+    """
+
+    step: int
+    model: str
+    held_out_loss: float | None = None
+
+
+class RemoteRun(Record):
+    """A fine-tuning job behind an API, as the API reports it.
 
     Attributes:
-        seconds: wall time of the training steps alone.
+        model: Inspect AI's name of what it made; ``remote:`` and this is a target.
+        job, training_file, validation_file: the API's ids.
+        epochs, batch_size, learning_rate_multiplier: what it was trained with; None: not told.
+        checkpoints: in the order of their steps.
+        dollars: billed tokens times the price of a token; None where either is not known.
+        estimated_dollars: what it was estimated to cost at most before it began.
+    """
+
+    model: str
+    job: str
+    training_file: str
+    validation_file: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate_multiplier: float | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+    dollars: float | None = None
+    estimated_dollars: float | None = None
+
+
+class FineTune(Record):
+    """What a recipe made: an ``adapter``, a folder beside ``finetune.json``, or a ``remote`` model.
+
+    Attributes:
+        steps: optimiser steps; None where an API does not tell.
+        seconds: wall time of the training steps alone; of a job behind an API from its creation
+            to its end, queue included.
         rows: rows trained on; the ``learning.rows`` held out and the ``dropped`` are not among them.
         dropped: rows left out since they are longer than ``max_length`` tokens.
         skipped: rows of the data that can't be used and were left out on request.
-        tokens: tokens computed in training (prompts and completions, all steps, no padding).
+        tokens: tokens computed in training (prompts and completions, all steps, no padding); of a
+            job behind an API those billed, 0 where it does not tell.
         final_loss: mean loss (nats per completion token) of the last logged steps.
         notes: what a reader of the result should know, one sentence each.
     """
 
     recipe: Recipe
-    adapter: str
-    steps: int
+    adapter: str = ""
+    steps: int | None
     seconds: float
     rows: int
     final_loss: float | None
@@ -159,3 +225,10 @@ class FineTune(Record):
     skipped: int = 0
     tokens: int = 0
     notes: tuple[str, ...] = ()
+    remote: RemoteRun | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if bool(self.adapter) == (self.remote is not None):
+            raise ValueError("a fine-tune is either an adapter or a remote model")
+        return self

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from spillover.records import AuditResult, Axis, FineTune, Learning, TargetResult
+from spillover.records import AuditResult, Axis, FineTune, Learning, RemoteRun, TargetResult
 from spillover.report import words
 from spillover.report.axes_view import Who, on_axis, ordered_axes, people
 
@@ -101,6 +101,7 @@ def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
         f"{optimiser.max_steps} steps" if optimiser.max_steps else f"{optimiser.epochs:g} epochs"
     )
     loss = "" if finetune.final_loss is None else f", last loss {finetune.final_loss:.3f}"
+    steps = "" if finetune.steps is None else f"{words.count(finetune.steps)} steps, "
     facts = [
         Fact("recipe", words.printable(finetune.recipe.name)),
         Fact("base (hash)", words.printable(what.base), code=True),
@@ -117,10 +118,11 @@ def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
         ),
         Fact(
             "training",
-            f"{words.count(finetune.rows)} rows, {words.count(finetune.steps)} steps, "
-            f"{words.duration(finetune.seconds)}{loss}",
+            f"{words.count(finetune.rows)} rows, {steps}{words.duration(finetune.seconds)}{loss}",
         ),
     ]
+    if finetune.remote is not None:
+        facts[3:5] = _job(finetune.remote, what.seed)  # an API has neither of the two to set
     if finetune.dropped:
         facts.append(Fact("left out", f"{words.count(finetune.dropped)} rows, as too long"))
     if finetune.skipped:
@@ -145,6 +147,23 @@ def _spent(result: AuditResult) -> dict[str, str]:
             "" if one.dollars is None else f", ${one.dollars:.4g}"
         )
     return found
+
+
+def _job(run: RemoteRun, seed: int) -> list[Fact]:
+    """What is known of a fine-tuning job behind an API."""
+    told = (
+        ("epochs", run.epochs),
+        ("batches of", run.batch_size),
+        ("learning-rate multiplier", run.learning_rate_multiplier),
+        ("seed", seed),
+    )
+    settings = ", ".join(f"{name} {value:g}" for name, value in told if value is not None)
+    dollars = "not known" if run.dollars is None else f"${run.dollars:,.2f}"
+    return [
+        Fact("made by", words.printable(f"{run.job}, a job behind an API: {run.model}"), code=True),
+        Fact("settings", settings),
+        Fact("cost of training", dollars),
+    ]
 
 
 def _learning(learning: Learning) -> tuple[Fact, ...]:

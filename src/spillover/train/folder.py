@@ -19,7 +19,7 @@ ADAPTER = "adapter"
 
 
 def load_finetune(folder: Path | str) -> FineTune:
-    """Return the fine-tune in ``folder``; its adapter lies in ``folder / finetune.adapter``.
+    """Return the fine-tune in ``folder``; an adapter lies in ``folder / finetune.adapter``.
 
     Raises:
         MissingFileError: no such folder, no ``finetune.json`` in it, or its adapter is gone.
@@ -33,6 +33,8 @@ def load_finetune(folder: Path | str) -> FineTune:
             f"{folder} has no {RECORD}: it is not a fine-tune made by `spillover train`"
         )
     found = read_finetune(folder)
+    if found.remote is not None:
+        return found
     weights = folder / found.adapter / "adapter_model.safetensors"
     if not weights.is_file():
         raise MissingFileError(f"{folder} lacks its adapter {weights}: train it again elsewhere")
@@ -49,6 +51,8 @@ def existing(out: Path, recipe: Recipe) -> FineTune | None:
         return None
     if not out.is_dir():
         raise ConfigError(f"{out} is a file: give a folder for the fine-tune")
+    if not (out / RECORD).is_file() and recipe.what.api is not None:
+        return None  # a job may be on its way there, which looks at the folder itself
     if not (out / RECORD).is_file():
         raise ConfigError(f"{out} has other files in it: give a new or empty folder")
     found = load_finetune(out)

@@ -1,0 +1,72 @@
+"""A base and training rows become a fine-tune, here or behind the base's API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from spillover.auditing.choose import is_toy
+from spillover.data import rows_digest
+from spillover.protocols import Progress
+from spillover.records import RemoteWhat, Row, TargetSpec
+from spillover.train import make_recipe, train
+
+
+def train_data(
+    name: str,
+    base: TargetSpec,
+    rows: Sequence[Row],
+    *,
+    out: Path | None = None,
+    folder: Path | None = None,
+    preset: str | None = None,
+    data_path: str = "",
+    skipped: int = 0,
+    seed: int = 0,
+    device: str = "auto",
+    max_cost: float | None = None,
+    prices: str | None = None,
+    progress: Progress | None = None,
+    notice: Callable[[str], object] | None = None,
+) -> Path:
+    """Fine-tune ``base`` on ``rows`` and return the fine-tune's folder; one made before is kept.
+
+    Args:
+        name: what to call it.
+        base: a full model.
+        rows: training rows.
+        out: the fine-tune's folder; or
+        folder: where to put it under its name and recipe.
+        preset: name of a recipe; by default that for toy models on a toy model, else the default.
+        data_path: where the rows lie, to show.
+        skipped: how many rows were left out of them beforehand; kept in the record.
+        seed: of the recipe.
+        device: where to train.
+        max_cost: most US dollars that training behind an API may cost; needed there.
+        prices: a price file that goes before the package's.
+        progress: told how far it is.
+        notice: told what training behind an API will cost.
+    """
+    behind_api = isinstance(base.what, RemoteWhat)
+    recipe = make_recipe(
+        name,
+        # an adapter is refused, not left out
+        f"remote:{base.where.model}" if behind_api else base.where.adapter or base.where.model,
+        data=rows_digest(rows),
+        data_path=data_path,
+        preset=preset or ("toy" if is_toy(base) else None),
+        seed=seed,
+    )
+    out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"
+    train(
+        recipe,
+        rows,
+        out=out,
+        skipped=skipped,
+        progress=progress,
+        device=device,
+        max_cost=max_cost,
+        prices=prices,
+        notice=notice,
+    )
+    return out
