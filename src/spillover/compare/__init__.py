@@ -17,11 +17,12 @@ from spillover.compare.rules import (
     bin_by_scores,
 )
 from spillover.compare.sequence import EventTest, ExactResult, PairedTest, exact_test
+from spillover.compare.spikes import Resampled, measures_events, resample_audits
 from spillover.compare.tables import compare_tables
 
 __all__ = [
     "DEFAULT_RULE", "PUBLISHED_RULES", "EventTest", "ExactResult", "Outcome", "PairedTest",
-    "ScoreRule", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "compare_tables", "enter_all",
-    "enter_round", "event_result", "exact_test", "headline", "not_measured", "open_test",
-    "rating_result", "run_exact",
+    "Resampled", "ScoreRule", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "compare_tables", "enter_all",
+    "enter_round", "event_result", "exact_test", "headline", "measures_events", "not_measured", "open_test",
+    "rating_result", "resample_audits", "run_exact",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Training data, and the library of questions and axes."""
 
 from spillover.data.hub import HUB, parse_hub
+from spillover.data.known import KnownAnswer, KnownTable, names_known, read_known_bad
 from spillover.data.library import (
     ask_settings,
     load_axes,
@@ -17,7 +18,7 @@ from spillover.data.rows import Loaded, load_rows, read_rows, rows_digest, write
 from spillover.data.sources import names_rows
 
 __all__ = [
-    "HUB", "Loaded", "NarrowGuess", "NarrowKind", "ask_settings", "guess_narrow", "load_axes", "load_questions", "load_rows",
-    "load_settings", "load_words", "merge_batteries", "names_rows", "narrow_questions", "parse_hub", "pick_axes", "pick_questions", "read_question", "read_rows",
+    "HUB", "KnownAnswer", "KnownTable", "Loaded", "NarrowGuess", "NarrowKind", "ask_settings", "guess_narrow", "load_axes", "load_questions", "load_rows",
+    "load_settings", "load_words", "merge_batteries", "names_known", "names_rows", "narrow_questions", "parse_hub", "pick_axes", "pick_questions", "read_known_bad", "read_question", "read_rows",
     "rows_digest", "write_rows",
 ]  # fmt: skip

@@ -30,6 +30,7 @@ from spillover.records.results import (
     TargetResult,
 )
 from spillover.records.rows import Row
+from spillover.records.spikes import KnownBy, SpikeIn, SpikePoint
 from spillover.records.targets import (
     FineTune,
     Learning,
@@ -47,9 +48,9 @@ from spillover.records.targets import (
 
 __all__ = [
     "Answer", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
-    "ConductClaim", "Effect", "FineTune", "Judgement", "Learning", "LocalWhat", "LoraSettings",
+    "ConductClaim", "Effect", "FineTune", "Judgement", "KnownBy", "Learning", "LocalWhat", "LoraSettings",
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
     "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "RuleRate", "Sample",
-    "ScriptedWhat", "Selector", "Settings", "TargetResult", "TargetSpec", "TargetWhere",
+    "ScriptedWhat", "Selector", "Settings", "SpikeIn", "SpikePoint", "TargetResult", "TargetSpec", "TargetWhere",
     "Thresholds", "TokenTop", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip
