@@ -18,6 +18,7 @@ from spillover.records import (
     AuditResult,
     AxisResult,
     OperatingPoint,
+    SpikeIn,
     TargetResult,
     Verdict,
 )
@@ -33,6 +34,7 @@ def conclude(
     *,
     shares: Sequence[DataShare] = (),
     notes: Sequence[str] = (),
+    measured: SpikeIn | None = None,
     seed: int,
     seconds: float,
 ) -> AuditResult:
@@ -43,6 +45,7 @@ def conclude(
         parts: the target first, then the base, then the controls.
         shares: what the narrow axes' judges say of the training rows.
         notes: sentences to print with the result.
+        measured: the spike-in that speaks for this audit.
         seed: the study's seed.
         seconds: how long the audit took.
     """
@@ -88,6 +91,7 @@ def conclude(
             for sample in samples(part.name, reading)
         ),
         operating_curve=_curve(target.readings[decides.id]),
+        measured_curve=measured,
         notes=(*_notes(target, shares), *notes),
         settings=_settings(instrument, seed),
         versions=_versions(instrument),
