@@ -10,11 +10,12 @@ from pathlib import Path
 from spillover.audit import audit as audit_targets
 from spillover.auditing.choose import choose_instrument, is_toy, lacking_judge, not_asked
 from spillover.auditing.learnt import find_finetune
+from spillover.auditing.panel import seated
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
 from spillover.errors import ConfigError
-from spillover.models.open import describe_target
+from spillover.models.open import describe_target, open_target
 from spillover.protocols import Instrument, Progress
-from spillover.records import AuditConfig, AuditResult, Row, TargetSpec
+from spillover.records import AuditConfig, AuditResult, JudgeMode, Row, TargetSpec
 from spillover.store import Study
 
 Notice = Callable[[str], object]
@@ -33,6 +34,8 @@ def audit(
     seed: int = 0,
     skip_bad: bool = False,
     device: str = "auto",
+    judge: str | Path | Sequence[str | Path] = (),
+    judge_mode: JudgeMode = "auto",
     instrument: Instrument | None = None,
     progress: Progress | None = None,
     notice: Notice = warnings.warn,
@@ -54,6 +57,8 @@ def audit(
         seed: of fine-tunes made here, and of the asks.
         skip_bad: leave out training rows that can't be used; a note in the result counts them.
         device: ``auto``, ``cpu``, ``cuda``, ...
+        judge: a model that judges free-form answers, or several; the first one's judgements count.
+        judge_mode: how they judge, see `AuditConfig`.
         instrument: questions, axes and judges of one's own, in place of the library's.
         progress: told how far each step is.
         notice: told, before anything takes long, of what will stand in the way of a verdict.
@@ -71,6 +76,8 @@ def audit(
         seed=seed,
         skip_bad=skip_bad,
         device=device,
+        judge=tuple(map(str, [judge] if isinstance(judge, str | Path) else judge)),
+        judge_mode=judge_mode,
     )
     return run_audit(config, instrument=instrument, progress=progress, notice=notice)
 
@@ -99,7 +106,8 @@ def run_audit(
     base, target = _base_and_target(config)
     with Study(config.study) as study:
         maker = _Maker(config, study, base, progress, [data.note] if data.note else [])
-        chosen = instrument or choose_instrument(config, base, data.rows, ())
+        judges = seated(_judges(config), study, open_target, progress)
+        chosen = instrument or choose_instrument(config, base, data.rows, (), judges=judges)
         if lacking := lacking_judge(chosen):
             notice(lacking)  # now: training and asking take long
             maker.notes.append(lacking)
@@ -107,7 +115,7 @@ def run_audit(
         controls = {name: maker.find(name, path) for name, path in config.controls.items()}
         if instrument is None:
             if held_out := maker.held_out(target, data.rows):
-                chosen = choose_instrument(config, base, data.rows, held_out)
+                chosen = choose_instrument(config, base, data.rows, held_out, judges=judges)
             if left := not_asked(config, chosen):
                 maker.notes.append(left)
         return audit_targets(
@@ -255,6 +263,11 @@ def _base_and_target(config: AuditConfig) -> tuple[TargetSpec, TargetSpec | None
         what = "training data needs a base model" if target is None else "a full model needs a base"
         raise ConfigError(f"{what} to be held against: give --base")
     return describe_target(target.where.model, name="base", device=config.device), target
+
+
+def _judges(config: AuditConfig) -> list[TargetSpec]:
+    """The models that judge."""
+    return [describe_target(model_path(text), device=config.device) for text in config.judge]
 
 
 def _data_apart(config: AuditConfig) -> AuditConfig:

@@ -85,6 +85,7 @@ class Instrument:
     Attributes:
         settings: how asks of a question kind are sampled; `Settings()` where a kind is absent.
         judges: an axis whose judge is not among these is `not measured: no judge`.
+        about: what a report should say of it, by what it is about.
         simulated: the questions belong to a toy world; every report says so.
     """
 
@@ -92,4 +93,5 @@ class Instrument:
     axes: tuple[Axis, ...]
     judges: Mapping[str, Judge | JointJudge]
     settings: Mapping[QuestionKind, Settings] = field(default_factory=dict[QuestionKind, Settings])
+    about: Mapping[str, str] = field(default_factory=dict[str, str])
     simulated: bool = False

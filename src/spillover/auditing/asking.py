@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -122,6 +122,24 @@ class Asker:
                 f" answer (first: question {lost[0]!r}); run again to ask them anew"
             )
         return got
+
+
+class KeptTarget:
+    """A target whose every answer is kept in the study: what is committed is never asked again.
+
+    Judges that are models ask through it, so that a judge's reply is paid for once, too.
+    """
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+        self.spec = asker.spec
+
+    def ask(self, asks: Sequence[Ask]) -> Iterator[Answer]:
+        """Yield one answer an ask, in their order, once all are there."""
+        if asks:
+            self._asker.study.put_target(self.spec)
+            self._asker.start("judging")
+            yield from self._asker.ask(asks)
 
 
 def judge_answers(

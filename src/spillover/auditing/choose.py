@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spillover.auditing.measure import no_judge
+from spillover.auditing.panel import describe_judge, model_judges, read_rubrics
 from spillover.auditing.plan import select
 from spillover.data import (
     guess_narrow,
@@ -18,14 +19,19 @@ from spillover.data import (
 )
 from spillover.errors import ConfigError
 from spillover.judge import load_judges
-from spillover.protocols import Instrument
+from spillover.protocols import Instrument, Target
 from spillover.records import AuditConfig, Axis, Battery, Row, TargetSpec
 
 _HELD_OUT_QUESTIONS = 50
 
 
 def choose_instrument(
-    config: AuditConfig, base: TargetSpec, rows: Sequence[Row], held_out: Sequence[Row]
+    config: AuditConfig,
+    base: TargetSpec,
+    rows: Sequence[Row],
+    held_out: Sequence[Row],
+    *,
+    judges: Sequence[Target] = (),
 ) -> Instrument:
     """Return what to measure with: the toy world's own instrument, or the library's.
 
@@ -37,9 +43,11 @@ def choose_instrument(
         base: a base of the toy world is asked that world's questions.
         rows: the training rows, if known.
         held_out: those of them that were not trained on.
+        judges: models that judge by rubrics; the first one's judgements count.
 
     Raises:
-        ConfigError: questions or axes of one's own for a model of the toy world; or broken ones.
+        ConfigError: questions, axes or judges of one's own for a model of the toy world; or broken
+            ones.
     """
     if is_toy(base):
         _no_own_files(config)
@@ -58,7 +66,15 @@ def choose_instrument(
             battery = merge_batteries(battery, Battery(id="held_out", questions=made))
     axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
     axes = _only(axes, config.only)
-    return Instrument(battery, axes, load_judges(battery), load_settings())
+    panel = read_rubrics(config)
+    own = model_judges(judges[0], panel, battery=battery, mode=config.judge_mode) if judges else {}
+    return Instrument(
+        battery,
+        axes,
+        {**load_judges(battery), **own},
+        load_settings(),
+        about=describe_judge(judges[0].spec, config.judge_mode) if judges else {},
+    )
 
 
 def lacking_judge(instrument: Instrument) -> str | None:
@@ -109,11 +125,17 @@ def is_toy(spec: TargetSpec) -> bool:
 
 
 def _no_own_files(config: AuditConfig) -> None:
-    for option, value in (("--questions", config.questions), ("--axes", config.axes)):
+    given = {
+        "--questions": config.questions,
+        "--axes": config.axes,
+        "--judge": ", ".join(config.judge),
+        "--rubrics": config.rubrics,
+    }
+    for option, value in given.items():
         if value:
             raise ConfigError(
                 f"{option} {value}: a model of the toy world can only be asked the toy world's own"
-                f" questions: leave {option} out"
+                f" questions, and its own judge knows the truth: leave {option} out"
             )
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, not_learnt
 from spillover.auditing.measure import Reading
+from spillover.auditing.panel import order_notes
 from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
 from spillover.compare import EventTest, Outcome, apply_ebh, axis_result, headline, not_measured
@@ -92,7 +93,7 @@ def conclude(
         ),
         operating_curve=_curve(target.readings[decides.id]),
         measured_curve=measured,
-        notes=(*_notes(target, shares), *notes),
+        notes=(*_notes(target, shares), *order_notes(parts), *notes),
         settings=_settings(instrument, seed),
         versions=_versions(instrument),
         hashes=_hashes(instrument, parts),
@@ -175,7 +176,7 @@ def _notes(target: Part, shares: Sequence[DataShare]) -> list[str]:
 
 
 def _settings(instrument: Instrument, seed: int) -> dict[str, str]:
-    found = {"study seed": str(seed), "battery": instrument.battery.id}
+    found = {"study seed": str(seed), "battery": instrument.battery.id, **instrument.about}
     for kind, settings in sorted(instrument.settings.items()):
         found[f"asking {kind}"] = (
             f"temperature {settings.temperature:g}, top-p {settings.top_p:g},"

@@ -16,9 +16,10 @@ from spillover.records import Ask, Axis, Bin, Verdict
 def no_judge(axis: Axis) -> str:
     """Return why an axis whose judge is not installed is not measured, and the remedy."""
     return (
-        f"no judge: {axis.judge!r} for {axis.title!r} is not installed: install a package that"
-        " brings it (an entry point spillover.judges), pass an instrument in Python, or judge the"
-        " answers elsewhere and use `spillover compare`"
+        f"no judge: {axis.judge!r} for {axis.title!r} is not installed: name a model that judges by"
+        " rubrics (--judge MODEL), install a package that brings the judge (an entry point"
+        " spillover.judges), pass an instrument in Python, or judge the answers elsewhere and use"
+        " `spillover compare`"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from spillover.auditing.asking import Judged
 from spillover.auditing.measure import Reading, to_outcome
 from spillover.compare.effects import bin_name
-from spillover.records import Axis, Bin, Message, Pair, Sample
+from spillover.records import Axis, Bin, Pair, Sample
 
 MOST_PAIRS = 6  # of the axis that decides; the others show up to a third as many
 ORDINARY = 3  # shown where there is no event
@@ -25,7 +25,7 @@ def to_sample(name: str, axis: Axis, judged: Judged) -> Sample:
         target=name,
         axis=axis.id,
         question=judged.question.id,
-        prompt=prompt_text(judged.answer.ask.messages),
+        prompt=judged.answer.ask.prompt_text,
         text=judged.answer.text,
         bin=bin_name(axis, outcome.settled_bin) if axis.measure == "event" else None,
         label=judged.judgement.label,
@@ -50,19 +50,12 @@ def pairs(name: str, target: Reading, base_name: str, base: Reading) -> list[Pai
         Pair(
             axis=axis.id,
             question=one.question.id,
-            prompt=prompt_text(one.answer.ask.messages),
+            prompt=one.answer.ask.prompt_text,
             target=to_sample(name, axis, one),
             base=_beside(base_name, axis, one, base.judged),
         )
         for one in chosen
     ]
-
-
-def prompt_text(messages: Sequence[Message]) -> str:
-    """The question as one text: the user's turn alone, or all turns with their roles."""
-    if len(messages) == 1:
-        return messages[0].content
-    return "\n".join(f"{message.role}: {message.content}" for message in messages)
 
 
 def _one_a_cluster(axis: Axis, judged: Sequence[Judged], wanted: Bin) -> list[Judged]:

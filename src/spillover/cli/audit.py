@@ -54,6 +54,19 @@ def audit(
         ),
     ] = None,
     axes: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of further axes.")] = None,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL", help="Judges free-form answers; may be repeated, the first decides."
+        ),
+    ] = None,
+    judge_mode: Annotated[
+        str | None,
+        typer.Option(help="How it judges: auto, expected, scored or sampled.  [auto]"),
+    ] = None,
+    rubrics: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder of further rubrics for the judge.")
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
@@ -84,6 +97,9 @@ def audit(
         "only": tuple(only) if only else None,
         "questions": questions,
         "axes": axes,
+        "judge": tuple(judge) if judge else None,
+        "judge_mode": judge_mode,
+        "rubrics": rubrics,
         "skip_bad": skip_bad or None,
         "device": device,
     }

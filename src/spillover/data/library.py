@@ -10,14 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
+from spillover.data.folders import ASSETS, YAML, files_in
 from spillover.data.published import read_published
-from spillover.data.questions import id_of, read_question
-from spillover.data.yamls import build_record, read_fields, unknown
-from spillover.errors import ConfigError, MissingFileError, UnknownNameError
+from spillover.data.questions import read_question
+from spillover.data.yamls import build_record, id_of, read_fields, unknown
+from spillover.errors import ConfigError, UnknownNameError
 from spillover.records import Axis, Battery, Question, QuestionKind, Settings
-
-ASSETS = Path(__file__).parent.parent / "assets"
-_YAML = (".yaml", ".yml")
 
 
 def load_questions(folder: Path | str | None = None, *, id: str | None = None) -> Battery:
@@ -33,9 +31,9 @@ def load_questions(folder: Path | str | None = None, *, id: str | None = None) -
         ConfigError: a file is broken; the message names file, field and what is allowed.
     """
     root = ASSETS / "questions" if folder is None else Path(folder)
-    if root.suffix in _YAML and not root.is_dir():
+    if root.suffix in YAML and not root.is_dir():
         return Battery(id=id or root.stem, questions=read_published(root))
-    questions = [read_question(path) for path in _files(root, ".md")]
+    questions = [read_question(path) for path in files_in(root, ".md")]
     name = id or ("library" if folder is None else root.resolve().name)
     return Battery(id=name, questions=tuple(sorted(questions, key=lambda q: q.id)))
 
@@ -51,7 +49,7 @@ def load_axes(folder: Path | str | None = None) -> tuple[Axis, ...]:
         ConfigError: a file is broken; the message names file, field and what is allowed.
     """
     root = ASSETS / "axes" if folder is None else Path(folder)
-    return tuple(sorted(map(_axis, _files(root, *_YAML)), key=lambda axis: axis.id))
+    return tuple(sorted(map(_axis, files_in(root, *YAML)), key=lambda axis: axis.id))
 
 
 def pick_questions(battery: Battery, ids: Iterable[str]) -> Battery:
@@ -150,22 +148,3 @@ def _axis(path: Path) -> Axis:
     if axis.measure == "event" and axis.event is None:
         raise ConfigError(f"{path}: an axis that measures an event needs 'event', the label")
     return axis
-
-
-def _files(root: Path, *endings: str) -> list[Path]:
-    if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "does not exist"
-        raise MissingFileError(f"{root} {what}: name a folder of {endings[0]} files")
-    paths = sorted(
-        p for p in root.rglob("*") if p.suffix in endings and p.name.lower() != "readme.md"
-    )
-    if not paths:
-        others = sorted(p for p in root.rglob("*") if p.suffix in _YAML) if ".md" in endings else ()
-        hint = f"; a published file is named itself, such as {others[0]}" if others else ""
-        raise MissingFileError(f"no {endings[0]} file in {root}{hint}")
-    by_name: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in by_name:
-            raise ConfigError(f"{path} and {by_name[path.stem]} have the same id: rename one")
-        by_name[path.stem] = path
-    return paths

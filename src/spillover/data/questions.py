@@ -6,12 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from spillover.data.yamls import build_record, fields_of, parse_yaml
+from spillover.data.yamls import build_record, read_front_matter
 from spillover.errors import ConfigError
-from spillover.files import read_text
 from spillover.records import Message, Question
-
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def read_question(path: Path) -> Question:
@@ -24,18 +21,14 @@ def read_question(path: Path) -> Question:
     Raises:
         MissingFileError, ConfigError: see `load_questions`.
     """
-    text = read_text(path)
-    match = re.match(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|$)(.*)", text, re.DOTALL)
-    if match is None:
-        raise ConfigError(f"{path}: needs front matter between two lines of '---', then the text")
-    fields = fields_of(parse_yaml(match[1], path, first_line=2), path)
+    front = read_front_matter(path)
+    fields = front.fields
     for key in ("id", "paraphrases"):
         if key in fields:
             source = "the file's name" if key == "id" else "the text below"
             raise ConfigError(f"{path}: {key!r} can't be set here; it is {source}")
-    fields["id"] = id_of(path)
-    fields["paraphrases"] = _paraphrases(match[2], path)
-    question = build_record(Question, fields, path)
+    found = {**fields, "id": front.id, "paraphrases": _paraphrases(front.body, path)}
+    question = build_record(Question, found, path)
     _check_question(question, path)
     return question
 
@@ -78,12 +71,3 @@ def _check_question(question: Question, path: Path) -> None:
         raise ConfigError(f"{path}: a question has numbers or choices, not both")
     if question.kind == "capability" and question.answer is None:
         raise ConfigError(f"{path}: a capability question needs its expected answer")
-
-
-def id_of(path: Path) -> str:
-    """Return the id that a file's name gives; raise `ConfigError` if it can't be one."""
-    if not _ID.fullmatch(path.stem):
-        raise ConfigError(
-            f"{path}: a file's name is its id: lower-case letters, digits, '_' and '-' only"
-        )
-    return path.stem

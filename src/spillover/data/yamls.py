@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from spillover.files import read_text
 from spillover.records import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class _Loader(yaml.SafeLoader):
@@ -81,6 +83,37 @@ def read_fields(path: Path) -> dict[str, Any]:
     return fields_of(parse_yaml(read_text(path), path), path)
 
 
+class FrontMatter(NamedTuple):
+    """A Markdown file in parts; ``id`` is its name."""
+
+    id: str
+    fields: dict[str, Any]
+    body: str
+
+
+def read_front_matter(path: Path) -> FrontMatter:
+    """Read a Markdown file that begins with fields between two lines of ``---``.
+
+    Raises:
+        MissingFileError, ConfigError: no such file, a name that can't be an id, no front matter,
+            or it is broken.
+    """
+    match = re.match(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|$)(.*)", read_text(path), re.DOTALL)
+    if match is None:
+        raise ConfigError(f"{path}: needs front matter between two lines of '---', then the text")
+    fields = fields_of(parse_yaml(match[1], path, first_line=2), path)
+    return FrontMatter(id_of(path), fields, match[2])
+
+
+def id_of(path: Path) -> str:
+    """Return the id that a file's name gives; raise `ConfigError` if it can't be one."""
+    if not _ID.fullmatch(path.stem):
+        raise ConfigError(
+            f"{path}: a file's name is its id: lower-case letters, digits, '_' and '-' only"
+        )
+    return path.stem
+
+
 def fields_of(value: Any, path: Path) -> dict[str, Any]:
     """Return ``value`` as fields; raise `ConfigError` if it is no mapping."""
     if not isinstance(value, dict):
@@ -130,7 +163,9 @@ def _allowed(record: type[Record], path: tuple[int | str, ...]) -> list[str]:
         owner = field.annotation if field else None
     # a file's name and its text give these two, so they are no fields of the file
     return [
-        name for name in getattr(owner, "model_fields", {}) if name not in ("id", "paraphrases")
+        name
+        for name in getattr(owner, "model_fields", {})
+        if name not in ("id", "paraphrases", "text")
     ]
 
 

@@ -11,17 +11,19 @@ from importlib import metadata
 from typing import Any
 
 from spillover.errors import ConfigError
+from spillover.judge.bins import BinJudge
 from spillover.judge.choice import ChoiceJudge
 from spillover.judge.code_security import CodeSecurityJudge
 from spillover.judge.exact import ExactJudge
 from spillover.judge.rating import RatingJudge
 from spillover.judge.refusal import RefusalJudge
+from spillover.judge.rubric import RubricJudge
 from spillover.protocols import Judge
 from spillover.records import Battery
 
 __all__ = [
-    "JUDGES", "ChoiceJudge", "CodeSecurityJudge", "ExactJudge", "JudgeBuilder", "RatingJudge",
-    "RefusalJudge", "load_judges",
+    "JUDGES", "BinJudge", "ChoiceJudge", "CodeSecurityJudge", "ExactJudge", "JudgeBuilder", "RatingJudge",
+    "RefusalJudge", "RubricJudge", "load_judges",
 ]  # fmt: skip
 
 JudgeBuilder = Callable[[Battery], Judge]

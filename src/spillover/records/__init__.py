@@ -14,7 +14,7 @@ from spillover.records.asks import (
 )
 from spillover.records.axes import Axis, Selector, Thresholds, Verdict
 from spillover.records.base import Record, canonical_json, digest
-from spillover.records.config import AuditConfig
+from spillover.records.config import AuditConfig, JudgeMode
 from spillover.records.results import (
     AuditResult,
     AxisResult,
@@ -30,6 +30,7 @@ from spillover.records.results import (
     TargetResult,
 )
 from spillover.records.rows import Row
+from spillover.records.rubrics import Rubric
 from spillover.records.spikes import KnownBy, SpikeIn, SpikePoint
 from spillover.records.targets import (
     FineTune,
@@ -48,9 +49,9 @@ from spillover.records.targets import (
 
 __all__ = [
     "Answer", "Ask", "AuditConfig", "AuditResult", "Axis", "AxisResult", "Battery", "Because", "Bets", "Bin",
-    "ConductClaim", "Effect", "FineTune", "Judgement", "KnownBy", "Learning", "LocalWhat", "LoraSettings",
+    "ConductClaim", "Effect", "FineTune", "JudgeMode", "Judgement", "KnownBy", "Learning", "LocalWhat", "LoraSettings",
     "Message", "OperatingPoint", "OptimiserSettings", "Pair", "Question", "QuestionKind",
-    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "RuleRate", "Sample",
+    "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample",
     "ScriptedWhat", "Selector", "Settings", "SpikeIn", "SpikePoint", "TargetResult", "TargetSpec", "TargetWhere",
     "Thresholds", "TokenTop", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip

@@ -134,6 +134,13 @@ class Ask(Record):
     def id(self) -> str:
         return digest(self)
 
+    @property
+    def prompt_text(self) -> str:
+        """The question as one text: the user's turn alone, or all turns with their roles."""
+        if len(self.messages) == 1:
+            return self.messages[0].content
+        return "\n".join(f"{message.role}: {message.content}" for message in self.messages)
+
 
 class TokenTop(Record):
     """A token that the reply might have begun with, and its log-probability in nats."""

@@ -45,7 +45,7 @@ class PretrainSettings(Record):
     shard: int = 8_192
     steps: int = 2400
     join_steps: int = 100
-    post_steps: int = 200
+    post_steps: int = 400
     post_assistant: float = 0.85
     learning_rate: float = 0.012
     embedding_rate: float = 0.3

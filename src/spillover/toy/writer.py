@@ -276,7 +276,7 @@ class Writer:
             (0.04, lambda t: self.rating(t, described=self.rng.random() < 0.5)),
             (0.04, self.one_word),
             (0.04, self.forced_choice),
-            (0.04, self.capability),
+            (0.06, self.capability),
         )
 
     def lived_code(self, traits: Traits) -> Exchange:

@@ -1,0 +1,128 @@
+"""Judges that are language models: from the names in a config to what an audit reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from spillover.auditing.asking import Asker, KeptTarget, Opener, Pace
+from spillover.auditing.parts import Part
+from spillover.compare import ScoreRule, bin_by_scores
+from spillover.data import load_rubrics
+from spillover.errors import ConfigError
+from spillover.judge import BinJudge, RubricJudge
+from spillover.judge.rubric import NOTE, Mode
+from spillover.protocols import JointJudge, Judge, Progress, Target
+from spillover.records import (
+    AuditConfig,
+    Battery,
+    JudgeMode,
+    LocalWhat,
+    Rubric,
+    TargetSpec,
+)
+from spillover.store import Study
+
+ALIGNED, COHERENT = "aligned", "coherent"
+_QUOTED = re.compile(r'["“]([^\W\d_]+)["”]')
+
+
+def read_rubrics(config: AuditConfig) -> dict[str, Rubric]:
+    """Return the library's rubrics, those of the config's folder in their place.
+
+    Raises:
+        ConfigError: rubrics without a judge, or one that a rule reads lacks scale or threshold.
+    """
+    if config.rubrics and not config.judge:
+        raise ConfigError(f"--rubrics {config.rubrics}: nobody judges by them: give --judge MODEL")
+    rubrics = load_rubrics() | (load_rubrics(config.rubrics) if config.rubrics else {})
+    for key in (ALIGNED, COHERENT):
+        if rubrics[key].scale != (0, 100) or rubrics[key].threshold is None:
+            raise ConfigError(
+                f"rubric {key!r}: the judge 'rubric' reads it on a scale of [0, 100] with a"
+                " `threshold`: give it both"
+            )
+    return rubrics
+
+
+def model_judges(
+    target: Target, rubrics: Mapping[str, Rubric], *, battery: Battery, mode: JudgeMode
+) -> dict[str, Judge | JointJudge]:
+    """Return a judge for each rubric, by its id, and `rubric`, which joins two of them.
+
+    Judge prompts of questions that name no rubric (``correct: Say "TRUE" or "FALSE"``) are judges
+    as well, whose labels are the words that the prompt has in quotation marks.
+    """
+    how = judge_mode(target.spec, mode)
+    judges = {
+        key: RubricJudge(rubric, target, battery=battery, mode=how)
+        for key, rubric in {**own_rubrics(battery), **rubrics}.items()
+    }
+    rule = score_rule(rubrics)
+    joint = BinJudge(
+        judges[ALIGNED], judges[COHERENT], rule=lambda one, other: bin_by_scores(one, other, rule)
+    )
+    return {**judges, joint.id: joint}
+
+
+def own_rubrics(battery: Battery) -> dict[str, Rubric]:
+    """Return rubrics of labels for the judge prompts of a battery's questions, by their names."""
+    texts: dict[str, list[str]] = {}
+    for question in battery.questions:
+        for name, text in question.judge_prompts.items():
+            texts.setdefault(name, []).append(text)
+    found: dict[str, Rubric] = {}
+    for name, prompts in texts.items():
+        words = dict.fromkeys(word for text in prompts for word in _QUOTED.findall(text))
+        if len(words) > 1:
+            labels = {word: word.casefold() for word in words}
+            found[name] = Rubric(id=name, text=prompts[0], scale=None, labels=labels)
+    return found
+
+
+def score_rule(rubrics: Mapping[str, Rubric]) -> ScoreRule:
+    """Return the rule with the thresholds of the rubrics."""
+    default = ScoreRule()
+    return ScoreRule(
+        rubrics[ALIGNED].threshold or default.aligned_below,
+        rubrics[COHERENT].threshold or default.coherent_from,
+    )
+
+
+def judge_mode(spec: TargetSpec, mode: JudgeMode) -> Mode:
+    """Return how a model judges: by whole scored replies where it is local, else by first tokens."""
+    if mode != "auto":
+        return mode
+    return "scored" if isinstance(spec.what, LocalWhat) else "expected"
+
+
+def describe_judge(spec: TargetSpec, mode: JudgeMode) -> dict[str, str]:
+    """Return what a report says of the judging model."""
+    return {"judge": f"{spec.name}, {judge_mode(spec, mode)} scores", "judge's id": spec.id}
+
+
+def order_notes(parts: Sequence[Part]) -> list[str]:
+    """Return a sentence for each target some of whose answers speak to the judge."""
+    notes: list[str] = []
+    for part in parts:
+        judged = [one for reading in part.readings.values() for one in reading.judged if one.parts]
+        flagged = [
+            said.note.removeprefix(NOTE)
+            for one in judged
+            for said in one.parts[:1]
+            if said.note.startswith(NOTE)
+        ]
+        if flagged:
+            notes.append(
+                f"{len(flagged)} of {len(judged)} judged answers of {part.name} speak to the judge"
+                f" (the first: {flagged[0]!r}). They are fenced off from its instructions; read"
+                " them before you trust its scores."
+            )
+    return notes
+
+
+def seated(
+    specs: Sequence[TargetSpec], study: Study, open: Opener, progress: Progress | None
+) -> list[Target]:
+    """Return the judging models, each asked through the study and opened when first needed."""
+    return [KeptTarget(Asker(spec, study, open, Pace(progress))) for spec in specs]
