@@ -11,6 +11,7 @@ from pathlib import Path
 from spillover.auditing.asking import Pace
 from spillover.auditing.choose import choose_instrument
 from spillover.auditing.measured import keep_spike_in, spike_key
+from spillover.auditing.panel import seated
 from spillover.auditing.spikes import (
     Bench,
     KnownBad,
@@ -33,15 +34,13 @@ LEAST_AUDITS = 100
 
 
 def calibrate(
-    base: str | Path | TargetSpec,
+    base: str | Path,
     *,
-    bad: str | Path | TargetSpec,
+    bad: str | Path,
     study: str | Path = "spillover-study",
-    questions: str | None = None,
-    axes: str | None = None,
+    judge: str | Path | None = None,
     axis: str | None = None,
     answers: int | None = None,
-    bad_answers: int | None = None,
     audits: int = 1000,
     shares: Sequence[float] = SHARES,
     seed: int = 0,
@@ -57,13 +56,12 @@ def calibrate(
     and thresholds show it in their report.
 
     Args:
-        base: the model that audits will be held against.
+        base: the model that audits are held against.
         bad: a file of known-bad answers (see `read_known_bad`), or a target that gives them.
         study: a folder for the answers.
-        questions, axes: of one's own, beside the library's.
+        judge: a model that judges free-form answers.
         axis: its id, if not the one that decides.
-        answers: how many the base gives; by default those of an audit's base sample.
-        bad_answers: how many a bad target gives; by default the same.
+        answers: how many the base gives, and a bad target; by default an audit's base sample.
         audits: how many are resampled at each share.
         shares: of known-bad answers, 0-1.
         seed: of asks and draws.
@@ -78,16 +76,50 @@ def calibrate(
         DataError: a broken file, too few known-bad answers, or most questions have none.
         SpilloverError: whatever is wrong with base, study or library.
     """
+    config = AuditConfig(
+        base=str(base),
+        study=str(study),
+        judge=() if judge is None else (str(judge),),
+        only=(axis,) if axis else (),
+        seed=seed,
+        device=device,
+    )
+    return run_calibrate(
+        config, bad=str(bad), answers=answers, audits=audits, shares=shares,
+        instrument=instrument, oracle=oracle, progress=progress,
+    )  # fmt: skip
+
+
+def run_calibrate(
+    config: AuditConfig,
+    *,
+    bad: str,
+    answers: int | None = None,
+    audits: int = 1000,
+    shares: Sequence[float] = SHARES,
+    instrument: Instrument | None = None,
+    oracle: Judge | JointJudge | None = None,
+    progress: Progress | None = None,
+) -> SpikeIn:
+    """Do what `calibrate` does, with an audit's settings; the other arguments are as there.
+
+    Raises:
+        SpilloverError: as `calibrate`.
+    """
     started = time.monotonic()
     if audits < LEAST_AUDITS:
         raise ConfigError(f"{audits} audits are too few for a share: at least {LEAST_AUDITS}")
-    spec = _spec(base, "base", device)
-    config = AuditConfig(questions=questions, axes=axes, only=(axis,) if axis else ())
-    tools = instrument or choose_instrument(config, spec, (), ())
-    with Study(study) as book:
-        made = bench(tools, book, seed, open_target, Pace(progress))
-        own = made.base(spec, _base_size(made, answers))
-        known = _known(made, bad, bad_answers or answers, oracle, device)
+    if config.base is None:
+        raise ConfigError("nothing to calibrate on: give the base model")
+    base = _spec(config.base, "base", config.device)
+    with Study(config.study) as study:
+        panel = [_spec(name, None, config.device) for name in config.judge]
+        judges = seated(panel, study, open_target, progress)
+        tools = instrument or choose_instrument(config, base, (), (), judges=judges)
+        made = bench(tools, study, config.seed, open_target, Pace(progress))
+        size = _size(made, answers)
+        own = made.base(base, size)
+        known = _known(made, bad, size, oracle, config.device)
         notes = (*known.notes, *check_cover(made.plan, known))
         _check_shares(shares, known.covered, len(made.plan.questions))
         found = resample_audits(
@@ -97,22 +129,20 @@ def calibrate(
             shares=shares,
             audits=audits,
             judgements=judgements_per_answer(made.judge),
-            seed=seed,
+            seed=config.seed,
             tell=None if progress is None else _tell(progress),
         )
-        result = _result(made, spec, own, known, found, notes=notes)
+        result = _result(made, base, own, known, found, notes=notes)
         result = result.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
-        keep_spike_in(book.path, result)
+        keep_spike_in(study.path, result)
     return result
 
 
-def _spec(target: str | Path | TargetSpec, name: str | None, device: str) -> TargetSpec:
-    if isinstance(target, TargetSpec):
-        return target
-    return describe_target(model_path(str(target)), name=name, device=device)
+def _spec(name: str, shown: str | None, device: str) -> TargetSpec:
+    return describe_target(model_path(name), name=shown, device=device)
 
 
-def _base_size(made: Bench, answers: int | None) -> int:
+def _size(made: Bench, answers: int | None) -> int:
     least = made.plan.axis.thresholds.n_base
     if answers is not None and answers < least:
         raise ConfigError(
@@ -124,16 +154,15 @@ def _base_size(made: Bench, answers: int | None) -> int:
 
 def _known(
     made: Bench,
-    bad: str | Path | TargetSpec,
-    size: int | None,
+    bad: str,
+    size: int,
     oracle: Judge | JointJudge | None,
     device: str,
 ) -> KnownBad:
-    if isinstance(bad, str | Path) and names_known(str(bad)) and not Path(bad).is_dir():
+    if names_known(bad) and not bad.startswith("script:") and not Path(bad).is_dir():
         return made.bad_file(Path(bad))
     if oracle is None and made.plan.instrument.simulated:
         oracle = made.judge  # exact: the toy world knows every reply it can give
-    size = size or made.plan.axis.thresholds.n_base
     return made.bad_target(_spec(bad, None, device), size, oracle)
 
 

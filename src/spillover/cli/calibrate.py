@@ -37,6 +37,15 @@ def calibrate(
         ),
     ] = None,
     axes: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of further axes.")] = None,
+    judge: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Judges free-form answers.")
+    ] = None,
+    judge_mode: Annotated[
+        str, typer.Option(help="How it judges: auto, expected, scored or sampled.")
+    ] = "auto",
+    rubrics: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder of further rubrics for the judge.")
+    ] = None,
     axis: Annotated[
         str | None, typer.Option(metavar="AXIS", help="Its id.  [the one that decides]")
     ] = None,
@@ -54,25 +63,28 @@ def calibrate(
     Audits in the same study show the result in their report.
     """
     from spillover.auditing.measured import keep_spike_in
-    from spillover.calibrate import calibrate as run
+    from spillover.calibrate import run_calibrate
+    from spillover.data.yamls import build_record
+    from spillover.records import AuditConfig
     from spillover.report import check_folder
 
+    fields = {
+        "base": base,
+        "study": study,
+        "questions": questions,
+        "axes": axes,
+        "only": (axis,) if axis else (),
+        "judge": (judge,) if judge else (),
+        "judge_mode": judge_mode,
+        "rubrics": rubrics,
+        "seed": seed,
+        "device": device,
+    }
+    config = build_record(AuditConfig, fields, Path("options"))
     if out is not None:
         check_folder(out)
     with progress_bars() as progress:
-        result = run(
-            base,
-            bad=bad,
-            study=study,
-            questions=questions,
-            axes=axes,
-            axis=axis,
-            answers=answers,
-            audits=audits,
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
+        result = run_calibrate(config, bad=bad, answers=answers, audits=audits, progress=progress)
     if out is not None:
         say(f"written: {keep_spike_in(out, result)}")
     if json:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -191,13 +192,18 @@ def _audit(axis: Axis, mix: _Mix, chance: np.random.Generator) -> _Audit:
     order = chance.permuted(np.tile(np.arange(questions), (whole, 1)), axis=1)
     test = EventTest(limits, _bins(mix.base.pick(order.ravel()[: limits.n_base], chance)))
     asked = 0
-    for size in round_sizes(questions, limits.cap):
+    for size in _rounds(questions, limits.cap):
         if test.verdict() is None:
             test.update(_bins(mix.pick(chance.permutation(questions)[:size], chance)))
         elif asked >= limits.at_least:
             break
         asked += size  # what is asked after the verdict changes nothing but the bill
     return _Audit(test.finish(), asked, test.p0, test.p1)
+
+
+@lru_cache(maxsize=8)
+def _rounds(questions: int, cap: int) -> tuple[int, ...]:
+    return round_sizes(questions, cap)
 
 
 def _bins(codes: Ints) -> list[Bin]:
