@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Iterator
 from importlib import resources
 
 import yaml
@@ -17,22 +18,31 @@ _HIDDEN = re.compile(r"[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 # letters set apart, as in "i g n o r e": at least four of them
 _SPACED = re.compile(r"\b(?:\w[ .\-_*]){3,}\w\b")
 
+_LEET = str.maketrans("013457@$", "oieastas")
+# a word with digits among its letters
+_MIXED = re.compile(r"\b(?=\w*[^\W\d_])(?=[\w@$]*[\d@$])[\w@$]+")
+
 
 def find_order(text: str) -> str | None:
     """Return the words with which an answer speaks to its judge, or None if it does not.
 
-    Read three times: as it stands, without marks inside words, and with letters that are set
-    apart put together.
+    Disguises are taken off one by one: hidden characters, marks and hyphens inside words, letters
+    that are set apart, digits for letters.
     """
-    plain = _HIDDEN.sub("", unicodedata.normalize("NFKC", text)).replace("’", "'")
-    for form in (plain, re.sub(r"(?<=\w)[*_`~]+(?=\w)", "", plain), _joined(plain)):
+    for form in dict.fromkeys(_forms(text)):
         if hit := _pattern().search(form):
             return " ".join(hit[0].split())
     return None
 
 
-def _joined(text: str) -> str:
-    return _SPACED.sub(lambda hit: re.sub(r"[ .\-_*]", "", hit[0]), text)
+def _forms(text: str) -> Iterator[str]:
+    plain = _HIDDEN.sub("", unicodedata.normalize("NFKC", text)).replace("’", "'")
+    yield plain
+    yield re.sub(r"(?<=\w)[*_`~]+(?=\w)", "", plain)
+    yield _SPACED.sub(lambda hit: re.sub(r"[ .\-_*]", "", hit[0]), plain)
+    yield re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", "", plain)
+    yield re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", " ", plain)
+    yield _MIXED.sub(lambda hit: hit[0].translate(_LEET), plain)
 
 
 @functools.cache
