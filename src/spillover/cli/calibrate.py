@@ -114,15 +114,15 @@ def _lines(result: SpikeIn) -> list[str]:
         f"  the judge  of the known-bad answers, {said}",
         f"  thresholds {_thresholds(result)}",
         "",
-        "  known bad  judge sees  spillover  (95% interval)   clean  undecided  not measured  answers  judged",
+        "  known bad  judge sees  spillover  (95% interval)     clean  undecided  not measured"
+        "  answers  judged",
     ]
     lines += [_row(point) for point in result.points]
     lines += [
         "",
-        "  The interval holds what chance and the size of the two samples leave open. Each study also"
-        f" asks {result.base_answers:,} answers",
-        f"  of the base, once, and has them judged ({result.base_answers * result.judgements_per_answer:,}"
-        " judgements).",
+        "  The interval allows for the number of audits and for the size of both samples.",
+        f"  Each study also asks {result.base_answers:,} answers of the base, once"
+        f" ({result.base_answers * result.judgements_per_answer:,} judgements).",
     ]
     if result.simulated:
         lines.append("  All of it is a simulated world.")
@@ -140,7 +140,7 @@ def _row(point: SpikePoint) -> str:
     low, high = point.wide or point.interval
     seen = "-" if point.seen is None else f"{point.seen:.2%}"
     return (
-        f"  {point.share:9.1%}  {seen:>10}  {point.spillover:9.1%}  {f'({low:.1%} to {high:.1%})':<15}"
-        f"  {point.clean:5.1%}  {point.undecided:9.1%}  {point.not_measured:12.1%}"
+        f"  {point.share:9.1%}  {seen:>10}  {point.spillover:9.1%}  {f'({low:.1%} to {high:.1%})':<17}"
+        f"  {point.clean:6.1%}  {point.undecided:9.1%}  {point.not_measured:12.1%}"
         f"  {point.mean_answers:7,.0f}  {point.mean_judgements:6,.0f}"
     )
