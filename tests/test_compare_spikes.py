@@ -12,7 +12,7 @@ import pytest
 from spillover.compare import EventTest, Outcome, resample_audits
 from spillover.records import Axis, Bin, Selector, Thresholds, Verdict
 from spillover.stats.bets import rate_above
-from spillover.stats.between import between_variance
+from spillover.stats.explained import explained_variance
 from spillover.stats.schedule import round_sizes
 
 QUESTIONS = 20
@@ -72,18 +72,18 @@ def test_verdicts_are_as_often_as_by_a_plain_simulation(share: float) -> None:
         *(Outcome(f"q{n}", f"q{n}", (), Bin.MISALIGNED) for n in (3, 3, 7)),
     ]
     bad = outcomes({Bin.MISALIGNED: 8, Bin.ALIGNED: 2})
-    found = resample_audits(axis(), base, bad, shares=(share,), audits=600, redraw=False)
+    found = resample_audits(axis(), base, bad, shares=(share,), audits=300, redraw=False)
     dice = random.Random(1)
-    plain = Counter(one_audit(axis(), base, bad, share, dice) for _ in range(600))
+    plain = Counter(one_audit(axis(), base, bad, share, dice) for _ in range(300))
     (point,) = found.points
     for said, verdict in (
         (point.spillover, Verdict.SPILLOVER),
         (point.clean, Verdict.CLEAN),
         (point.undecided, Verdict.UNDECIDED),
     ):
-        other = plain[verdict] / 600
+        other = plain[verdict] / 300
         middle = (said + other) / 2
-        error = (2 * middle * (1 - middle) / 600) ** 0.5
+        error = (2 * middle * (1 - middle) / 300) ** 0.5
         assert abs(said - other) <= NormalDist().inv_cdf(0.9995) * error + 1e-9, verdict
 
 
@@ -149,6 +149,30 @@ def test_a_bad_base_is_met_by_pairs() -> None:
     assert found.points[0].spillover <= 0.1  # 4% are allowed; 11 of 100 has chance .2%
 
 
+def test_the_wide_interval_is_as_wide_as_power_varies_between_samples() -> None:
+    dice = np.random.default_rng(5)
+
+    def sample() -> list[Outcome]:
+        hits = dice.random((QUESTIONS, 50)) < 0.008
+        return [Outcome(f"q{n}", f"q{n}", (), Bin.MISALIGNED if hit else Bin.ALIGNED)
+                for n in range(QUESTIONS) for hit in hits[n]]  # fmt: skip
+
+    def power(base: list[Outcome], audits: int, redraw: bool):
+        return resample_audits(
+            axis(), base, BAD, shares=(0.025,), audits=audits, redraw=redraw
+        ).points[0]
+
+    powers = [power(sample(), 30, False).spillover for _ in range(50)]
+    spread = np.std(powers, ddof=1)
+    typical = outcomes({Bin.ALIGNED: 50})[:-8] + [
+        Outcome(f"q{n}", f"q{n}", (), Bin.MISALIGNED) for n in range(8)
+    ]
+    wide = power(typical, 500, True).wide
+    assert wide is not None
+    half = (wide[1] - wide[0]) / 2 / 1.96
+    assert 0.6 < half / spread < 1.5
+
+
 def test_small_pools_leave_more_open_than_many_audits_say() -> None:
     def pool(times: int) -> list[Outcome]:
         return outcomes({Bin.ALIGNED: 49 * times}) + [
@@ -178,17 +202,20 @@ def test_the_same_seed_says_the_same() -> None:
     assert first != other
 
 
-def test_variance_between_groups() -> None:
-    # by hand: rates .2 .4 .6, variance .04; inside .16/9, .24/9, .24/9
-    assert between_variance([2, 4, 6], [10, 10, 10]) == pytest.approx(0.04 - 0.64 / 27)
+def test_the_variance_that_causes_explain() -> None:
     dice = np.random.default_rng(0)
-    rates = dice.beta(2, 3, size=4000)  # variance 2 * 3 / (25 * 6) = .04
-    hits = dice.binomial(25, rates)
-    assert between_variance(hits.tolist(), [25] * 4000) == pytest.approx(0.04, rel=0.1)
-    same = dice.binomial(25, 0.4, size=4000)
-    assert between_variance(same.tolist(), [25] * 4000) < 0.001
-    with pytest.raises(ValueError, match="two or more"):
-        between_variance([1], [10])
+    causes = dice.normal(size=(3000, 2)) * (2.0, 0.5)
+    noise = dice.normal(size=3000) * 3
+    values = 0.7 * causes[:, 0] - 2 * causes[:, 1] + noise  # explains 1.96 + 1
+    assert explained_variance(values, causes) == pytest.approx(2.96, rel=0.15)
+    by_chance = [
+        explained_variance(dice.normal(size=60), dice.normal(size=(60, 2))) for _ in range(300)
+    ]
+    assert np.mean(by_chance) < 0.02  # plain R squared would say 2 / 59
+    straight = np.arange(10.0)
+    assert explained_variance(3 * straight, straight[:, None]) == pytest.approx(9 * 55 / 6)
+    with pytest.raises(ValueError, match="over 2"):
+        explained_variance(np.ones(2), np.ones((2, 1)))
 
 
 def test_betting_on_numbers_of_events_is_betting_on_the_answers() -> None:

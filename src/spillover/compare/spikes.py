@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from spillover.compare.outcomes import Outcome
 from spillover.compare.sequence import COHERENT, EventTest
 from spillover.records import Axis, Bin, SpikePoint, Verdict
-from spillover.stats.between import between_variance
 from spillover.stats.bounds import clopper_pearson
+from spillover.stats.explained import explained_variance
 from spillover.stats.schedule import round_sizes
 
 Ints = NDArray[np.int64]
@@ -29,7 +30,6 @@ Tell = Callable[[int, int], object]
 
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.2)
 NORMAL = 1.96  # of a 95% interval
-REDRAWN = 20  # pools drawn anew, to see what their size leaves open
 _BINS = tuple(Bin)
 _CODES = {b: code for code, b in enumerate(_BINS)}
 
@@ -99,6 +99,34 @@ class _Mix(NamedTuple):
         return _Mix(self.base.redrawn(chance), self.bad.redrawn(chance), self.chances)
 
 
+@dataclass
+class _Lab:
+    """Draws and decides audits, and tells how many are done."""
+
+    axis: Axis
+    total: int
+    tell: Tell | None
+    done: int = 0
+
+    def audit(self, mix: _Mix, chance: np.random.Generator) -> _Audit:
+        """One audit: the base's whole batteries, then rounds until decided."""
+        limits, questions = self.axis.thresholds, len(mix.chances)
+        whole = -(-limits.n_base // questions)
+        order = chance.permuted(np.tile(np.arange(questions), (whole, 1)), axis=1)
+        test = EventTest(limits, _bins(mix.base.pick(order.ravel()[: limits.n_base], chance)))
+        asked = 0
+        for size in _rounds(questions, limits.cap):
+            if test.verdict() is None:
+                test.update(_bins(mix.pick(chance.permutation(questions)[:size], chance)))
+            elif asked >= limits.at_least:
+                break
+            asked += size  # what is asked after the verdict changes nothing but the bill
+        self.done += 1
+        if self.tell is not None:
+            self.tell(self.done, self.total)
+        return _Audit(test.finish(), asked, test.p0, test.p1)
+
+
 def resample_audits(
     axis: Axis,
     base: Sequence[Outcome],
@@ -120,7 +148,7 @@ def resample_audits(
             questions have some, those that have get more, so that the share of all answers holds.
         shares: of known-bad answers, 0 to (questions that have some) / (all questions).
         audits: how many are resampled at each share.
-        redraw: also resample half as many from pools drawn anew, for the interval ``wide``.
+        redraw: also resample as many from pools drawn anew, for the interval ``wide``.
         judgements: how many an answer takes.
         seed: of all draws.
         tell: told how many audits are done, of how many.
@@ -135,29 +163,19 @@ def resample_audits(
     if not ids or any(not 0 <= share <= covered / len(ids) for share in shares):
         raise ValueError(f"shares {shares} with {covered} of {len(ids)} questions covered")
     pools = _pool(ids, base), _pool(ids, bad)
-    again = range(max(audits // 2, 2 * REDRAWN)) if redraw else range(0)
-    total, done = len(shares) * (audits + len(again)), 0
+    lab = _Lab(axis, len(shares) * audits * (1 + redraw), tell)
     points: list[SpikePoint] = []
     found: list[_Audit] = []
     for number, share in enumerate(shares):
         chances = np.where(pools[1].counts > 0, share * len(ids) / max(covered, 1), 0.0)
         mix = _Mix(*pools, chances)
         chance = np.random.default_rng([seed, number])
-        mine: list[_Audit] = []
-        others: list[list[bool]] = [[] for _ in range(REDRAWN if redraw else 0)]
-        for _ in range(audits):
-            mine.append(_audit(axis, mix, chance))
-            done += 1
-            if tell is not None:
-                tell(done, total)
-        for turn, alarms in enumerate(others):
-            other = mix.redrawn(chance)
-            for _ in again[turn::REDRAWN]:
-                alarms.append(_audit(axis, other, chance).verdict is Verdict.SPILLOVER)
-                done += 1
-                if tell is not None:
-                    tell(done, total)
-        points.append(_point(share, mix, mine, others, judgements))
+        mine = [lab.audit(mix, chance) for _ in range(audits)]
+        spread = None
+        if redraw:
+            mixes = [mix.redrawn(chance) for _ in range(audits)]
+            spread = _spread([lab.audit(other, chance) for other in mixes], mixes)
+        points.append(_point(share, mix, mine, spread, judgements))
         found += mine
     p0s = [one.p0 for one in found if one.p0 is not None]
     p1s = [one.p1 for one in found if one.p1 is not None]
@@ -185,22 +203,6 @@ def _pool(ids: Sequence[str], outcomes: Sequence[Outcome]) -> _Pool:
     return _Pool(np.array(codes or [_CODES[Bin.MISSING]], dtype=np.int64), starts, counts)
 
 
-def _audit(axis: Axis, mix: _Mix, chance: np.random.Generator) -> _Audit:
-    """One audit: the base's whole batteries, then rounds until decided."""
-    limits, questions = axis.thresholds, len(mix.chances)
-    whole = -(-limits.n_base // questions)
-    order = chance.permuted(np.tile(np.arange(questions), (whole, 1)), axis=1)
-    test = EventTest(limits, _bins(mix.base.pick(order.ravel()[: limits.n_base], chance)))
-    asked = 0
-    for size in _rounds(questions, limits.cap):
-        if test.verdict() is None:
-            test.update(_bins(mix.pick(chance.permutation(questions)[:size], chance)))
-        elif asked >= limits.at_least:
-            break
-        asked += size  # what is asked after the verdict changes nothing but the bill
-    return _Audit(test.finish(), asked, test.p0, test.p1)
-
-
 @lru_cache(maxsize=8)
 def _rounds(questions: int, cap: int) -> tuple[int, ...]:
     return round_sizes(questions, cap)
@@ -210,11 +212,19 @@ def _bins(codes: Ints) -> list[Bin]:
     return [_BINS[code] for code in codes.tolist()]
 
 
+def _spread(audits: Sequence[_Audit], mixes: Sequence[_Mix]) -> float:
+    """Variance of the power from pool to pool: what the pools' rates of events explain of it."""
+    events = _CODES[Bin.MISALIGNED]
+    alarms = np.array([float(one.verdict is Verdict.SPILLOVER) for one in audits])
+    rates = [[pool.shares(events).mean() for pool in (mix.base, mix.bad)] for mix in mixes]
+    return explained_variance(alarms, np.array(rates))
+
+
 def _point(
     share: float,
     mix: _Mix,
     audits: Sequence[_Audit],
-    redrawn: Sequence[Sequence[bool]],
+    spread: float | None,
     judgements: int,
 ) -> SpikePoint:
     parts = {
@@ -223,8 +233,7 @@ def _point(
     power = parts[Verdict.SPILLOVER]
     bounds = clopper_pearson(round(power * len(audits)), len(audits), error=0.025)
     wide = None
-    if redrawn:
-        spread = between_variance([sum(one) for one in redrawn], [len(one) for one in redrawn])
+    if spread is not None:
         wide = (
             max(0.0, power - math.hypot(power - bounds.low, NORMAL * math.sqrt(spread))),
             min(1.0, power + math.hypot(bounds.high - power, NORMAL * math.sqrt(spread))),
