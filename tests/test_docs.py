@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,16 @@ CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 
 def output_of(command: str) -> str:
-    """Stdout of ``spillover ...``, 80 columns wide, run in the repository's root."""
-    program, *arguments = shlex.split(command)
+    """Stdout of ``spillover ...``, 80 columns wide, run in the repository's root.
+
+    ``$TMP`` in it is a folder that is gone afterwards.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return _output_of(shlex.split(command.replace("$TMP", folder)))
+
+
+def _output_of(command: list[str]) -> str:
+    program, *arguments = command
     assert program == "spillover"
     done = subprocess.run(
         [sys.executable, "-m", "spillover", *arguments],

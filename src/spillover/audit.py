@@ -11,6 +11,7 @@ from spillover.auditing.asking import Opener, Pace
 from spillover.auditing.claims import leak_notes
 from spillover.auditing.conclude import conclude
 from spillover.auditing.crew import Crew, Named, cast, expected_answers, make_plans
+from spillover.auditing.measured import find_spike_in
 from spillover.auditing.parts import Part
 from spillover.auditing.spending import Spender
 from spillover.models.open import open_target
@@ -63,6 +64,7 @@ def audit(
     subject, reference, *others = parts
     plans = make_plans(instrument, seed)
     with _opened(study) as book:
+        measured = find_spike_in(book.path, plans, reference.spec, instrument.judges)
         pace = Pace(progress, expected_answers(plans, len(others) + 1))
         crew = Crew(book, instrument, plans, open, pace)
         crew.read_base(reference)
@@ -75,6 +77,7 @@ def audit(
             shares=crew.read_rows(rows),
             agreement=crew.read_again(subject),
             notes=[*notes, *_same(subject, reference), *leak_notes(plans, rows)],
+            measured=measured,
             seed=seed,
             seconds=time.monotonic() - started,
         )

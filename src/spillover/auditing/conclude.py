@@ -30,6 +30,7 @@ from spillover.records import (
     AuditResult,
     AxisResult,
     OperatingPoint,
+    SpikeIn,
     TargetResult,
     Verdict,
 )
@@ -46,6 +47,7 @@ def conclude(
     shares: Sequence[DataShare] = (),
     agreement: Agreement | None = None,
     notes: Sequence[str] = (),
+    measured: SpikeIn | None = None,
     seed: int,
     seconds: float,
 ) -> AuditResult:
@@ -57,6 +59,7 @@ def conclude(
         shares: what the narrow axes' judges say of the training rows.
         agreement: of the first judge with the second, if there is one.
         notes: sentences to print with the result.
+        measured: the spike-in that speaks for this audit.
         seed: the study's seed.
         seconds: how long the audit took.
     """
@@ -106,6 +109,7 @@ def conclude(
         agreement=agreement,
         rules=grid_rates(parts, decides.id),
         operating_curve=_curve(target.readings[decides.id]),
+        measured_curve=measured,
         notes=(*_notes(instrument, target, shares), *order_notes(parts), *_second(instrument, agreement), *notes),
         settings=_settings(instrument, seed),
         versions=_versions(instrument),

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from spillover.cli import ask, audit, compare, demo, judge, report, serve, toy, train
+from spillover.cli import (
+    ask,
+    audit,
+    calibrate,
+    compare,
+    demo,
+    judge,
+    report,
+    serve,
+    toy,
+    train,
+)
 
 
 def _version(wanted: bool) -> None:
@@ -44,6 +55,7 @@ def _spillover(  # pyright: ignore[reportUnusedFunction]
 app.command()(demo.demo)
 app.command()(audit.audit)
 app.command()(compare.compare)
+app.command()(calibrate.calibrate)
 app.command()(train.train)
 app.command()(ask.ask)
 app.command()(report.report)

@@ -27,13 +27,15 @@ from spillover.compare.rules import (
     bin_by_scores,
 )
 from spillover.compare.sequence import EventTest, ExactResult, PairedTest, exact_test
+from spillover.compare.spikes import Resampled, measures_events, resample_audits
 from spillover.compare.tables import compare_tables
 
 __all__ = [
-    "DEFAULT_RULE", "GRID", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow", "JudgeBounds", "Outcome", "PairedTest",
-    "ScoreRule", "Scored", "ScoredPair", "agree", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "calibrate",
-    "calibration_note", "check_judge", "compare_tables", "draw_gold", "enter_all",
-    "enter_round", "event_rate", "event_result", "exact_test", "headline", "judge_bounds",
-    "not_measured", "open_test", "rating_result",
-    "read_gold", "run_exact", "with_corrected", "write_gold",
+    "DEFAULT_RULE", "GRID", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow",
+    "JudgeBounds", "Outcome", "PairedTest", "Resampled", "ScoreRule", "Scored", "ScoredPair",
+    "agree", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "calibrate",
+    "calibration_note", "check_judge", "compare_tables", "draw_gold", "enter_all", "enter_round",
+    "event_rate", "event_result", "exact_test", "headline", "judge_bounds", "measures_events",
+    "not_measured", "open_test", "rating_result", "read_gold", "resample_audits", "run_exact",
+    "with_corrected", "write_gold",
 ]  # fmt: skip

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from spillover.compare.calibrated import JudgeBounds, judged_limits
 from spillover.compare.exact import ExactResult, exact_test
 from spillover.compare.ledger import Fault, Ledger, coherence_fault, missing_fault
@@ -92,9 +90,8 @@ class EventTest:
     def _read_base(self, base: Sequence[Bin]) -> float:
         """Set the bounds by the base sample; return p0 over all asked."""
         limits = self._limits
-        events = sum(b is Bin.MISALIGNED for b in base)
-        coherent = sum(b in COHERENT for b in base)
-        missing = sum(b is Bin.MISSING for b in base)
+        events, missing = base.count(Bin.MISALIGNED), base.count(Bin.MISSING)
+        coherent = events + base.count(Bin.ALIGNED)
         self._base_fault = missing_fault(missing, len(base), limits, "base")
         if not coherent:
             self._base_fault = Fault("the base has no coherent answer", True)
@@ -119,18 +116,19 @@ class EventTest:
 
     def update(self, bins: Sequence[Bin]) -> None:
         """Enter the bins of one complete round, in ask order."""
+        events, aligned = bins.count(Bin.MISALIGNED), bins.count(Bin.ALIGNED)
+        missing = bins.count(Bin.MISSING)
         self._asked += len(bins)
-        self._coherent += sum(b in COHERENT for b in bins)
-        self._missing += sum(b is Bin.MISSING for b in bins)
+        self._coherent += events + aligned
+        self._missing += missing
         if self.paired:
             self._pairs[0].update(_shares(bins, coherent_only=True))
             self._pairs[1].update(_shares(bins, coherent_only=False))
         elif self._up:
-            kept = [b for b in bins if b in COHERENT or b is Bin.MISSING]
-            self._up[0].update(np.array([float(b is Bin.MISALIGNED) for b in kept]))
-            self._up[1].update(np.array([float(b is Bin.MISALIGNED) for b in bins]))
+            self._up[0].update_events(events, aligned + missing)
+            self._up[1].update_events(events, len(bins) - events)
             if self._down is not None:
-                self._down.update(np.array([float(b is not Bin.ALIGNED) for b in kept]))
+                self._down.update_events(events + missing, aligned)
         self._ledger.close_round(
             asked=self._asked,
             e_up=self._e_up(),

@@ -33,6 +33,7 @@ from spillover.records.results import (
 )
 from spillover.records.rows import Row
 from spillover.records.rubrics import Rubric
+from spillover.records.spikes import KnownBy, SpikeIn, SpikePoint
 from spillover.records.targets import (
     ApiSettings,
     Checkpoint,
@@ -54,10 +55,10 @@ from spillover.records.targets import (
 __all__ = [
     "Agreement", "Answer", "ApiSettings", "Ask", "AuditConfig", "AuditResult", "Axis",
     "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration", "Checkpoint",
-    "ConductClaim", "Effect", "FineTune", "JudgeMode", "JudgeShare", "Judgement", "Learning",
-    "LocalWhat", "LoraSettings", "Message", "OperatingPoint", "OptimiserSettings", "Pair",
-    "Question", "QuestionKind", "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteRun",
-    "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample", "ScriptedWhat", "Selector",
-    "Settings", "Spent", "TargetResult", "TargetSpec", "TargetWhere", "Thresholds", "TokenPrice",
-    "TokenTop", "Verdict", "canonical_json", "digest",
+    "ConductClaim", "Effect", "FineTune", "JudgeMode", "JudgeShare", "Judgement", "KnownBy",
+    "Learning", "LocalWhat", "LoraSettings", "Message", "OperatingPoint", "OptimiserSettings",
+    "Pair", "Question", "QuestionKind", "Recipe", "RecipeWhat", "RecipeWhere", "Record",
+    "RemoteRun", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample", "ScriptedWhat",
+    "Selector", "Settings", "Spent", "SpikeIn", "SpikePoint", "TargetResult", "TargetSpec",
+    "TargetWhere", "Thresholds", "TokenPrice", "TokenTop", "Verdict", "canonical_json", "digest",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from spillover.records.axes import Axis, Verdict
 from spillover.records.base import Record
 from spillover.records.calibration import Agreement, Calibration
 from spillover.records.prices import Spent
+from spillover.records.spikes import SpikeIn
 from spillover.records.targets import FineTune, TargetSpec
 
 Role = Literal["target", "base", "control"]
@@ -168,7 +169,11 @@ class ConductClaim(Record):
 
 
 class AuditResult(Record):
-    """All that an audit or a comparison found: the content of ``report.json``."""
+    """All that an audit or a comparison found: the content of ``report.json``.
+
+    ``operating_curve`` is simulated; ``measured_curve`` is the spike-in of the same base, questions,
+    judge and thresholds, where the study has one.
+    """
 
     schema_: Literal["spillover/report/1"] = Field(default=SCHEMA, alias="schema")
     title: str
@@ -183,6 +188,7 @@ class AuditResult(Record):
     pairs: tuple[Pair, ...] = ()
     answers: tuple[Sample, ...] = ()
     operating_curve: tuple[OperatingPoint, ...] = ()
+    measured_curve: SpikeIn | None = None
     rules: tuple[RuleRate, ...] = ()
     calibration: Calibration | None = None
     agreement: Agreement | None = None

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from spillover.records import AuditResult, Axis, ConductClaim, Verdict
-from spillover.report import axes_view, bins_view, charts, evidence_view, method_view, words
+from spillover.report import (
+    axes_view,
+    bins_view,
+    charts,
+    evidence_view,
+    method_view,
+    spike_view,
+    words,
+)
 from spillover.report.axes_view import AxisTable, Forest, on_axis, ordered_axes
 from spillover.report.charts import Chart
 
@@ -105,6 +113,7 @@ class Page:
     e_values: tuple[ChartGroup, ...]
     operating: Chart | None
     operating_rows: tuple[OperatingRow, ...]
+    spike: spike_view.SpikeView | None
     parts: evidence_view.Parts | None
     pairs: tuple[evidence_view.PairWords, ...]
     answers: int
@@ -115,7 +124,8 @@ class Page:
     def drawn(self) -> tuple[Chart, ...]:
         """All line charts, in the order of the page."""
         every = tuple(chart for group in self.e_values for chart in group.charts)
-        return every + ((self.operating,) if self.operating else ())
+        curves = (self.operating, self.spike.chart if self.spike else None)
+        return every + tuple(curve for curve in curves if curve)
 
 
 def page(result: AuditResult) -> Page:
@@ -141,6 +151,7 @@ def page(result: AuditResult) -> Page:
         e_values=tuple(_e_values(result, axes)),
         operating=charts.operating_curve(result.operating_curve, _marks(result, headline)),
         operating_rows=tuple(_operating(result)),
+        spike=spike_view.spike(result),
         parts=evidence_view.parts(result, headline),
         pairs=evidence_view.pairs(result),
         answers=len(result.answers),

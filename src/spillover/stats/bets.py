@@ -34,13 +34,19 @@ class Bet:
     mean: float
     stakes: Floats
     logs: Floats = field(init=False)
+    _either: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.logs = np.zeros_like(self.stakes)
+        self._either = self.log_factors(np.array([1.0, 0.0]))
 
     def update(self, values: Floats) -> None:
         """Bet on ``values``, shape (n,), each in [0, 1]."""
         self.logs = self.logs + self.log_factors(values).sum(axis=0)
+
+    def update_events(self, events: int, others: int) -> None:
+        """Bet on ``events`` ones and ``others`` zeros, in whatever order."""
+        self.logs = self.logs + events * self._either[0] + others * self._either[1]
 
     def log_factors(self, values: Floats) -> Floats:
         """Return log(1 + stake (x - mean)), shape ``values.shape + (K,)``."""
@@ -49,7 +55,10 @@ class Bet:
     @property
     def capital(self) -> float:
         """The e-value: mean capital over the stakes (at most the largest float)."""
-        return math.exp(min(float(log_mean_exp(self.logs)), 709.0))
+        logs: list[float] = self.logs.tolist()  # so few that numpy would take longer
+        top = max(logs)
+        mean = math.fsum(math.exp(log - top) for log in logs) / len(logs)
+        return math.exp(min(math.log(mean) + top, 709.0))
 
 
 def log_mean_exp(logs: Floats) -> Floats:

@@ -47,7 +47,7 @@
       : { ...common, xref: "paper", x: 1, y: place(rule.at, chart.y.log), xanchor: "right", yanchor: "bottom" };
   };
 
-  const dashes = { spillover: "solid", clean: "dash", undecided: "dot" };
+  const dashes = { spillover: "solid", clean: "dash", undecided: "dot", foreseen: "dashdot" };
 
   const layout = (chart) => ({
     margin: { l: 66, r: 14, t: 12, b: 46 },
