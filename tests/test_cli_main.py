@@ -79,7 +79,7 @@ def test_an_error_is_one_line(
     def fail(_: object) -> None:
         raise error
 
-    monkeypatch.setattr("spillover.cli.report._read", fail)
+    monkeypatch.setattr("spillover.cli.report.read_result", fail)
     got, out, err = run(["report", "nix"], capsys)
     assert (got, out) == (code, "")
     assert err.startswith(message)

@@ -137,6 +137,8 @@ def run_audit(
             for said in (not_asked(config, chosen), topics_note(chosen, data.rows)):
                 if said:
                     maker.notes.append(said)
+        if spender.budget is not None:
+            spender.budget.charge(sum(maker.paid))  # one limit for training and asking
         plans = make_plans(chosen, config.seed)
         others = [target, *controls.values()]
         if expected := forecast(spender, plans, base=base, others=others):

@@ -90,6 +90,11 @@ class Budget:
         with self._lock:
             return tuple(account.spent for account in self._accounts.values())
 
+    def charge(self, dollars: float) -> None:
+        """Count what was paid for something else than calls, such as a fine-tuning job."""
+        with self._lock:
+            self._dollars += dollars
+
     @property
     def calls(self) -> int:
         """Calls so far."""

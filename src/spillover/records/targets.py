@@ -120,7 +120,8 @@ class RecipeWhat(Record):
     api: ApiSettings | None = None
 
     @model_serializer(mode="wrap")
-    def _only_what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _only_what_applies(self, handler: SerializerFunctionWrapHandler):
+        # Without a return type, so that a schema has the fields.
         # A recipe without `api` keeps the id that it had before there was such a field.
         fields: dict[str, Any] = handler(self)
         left_out = ("api",) if self.api is None else ("lora", "optimiser")
