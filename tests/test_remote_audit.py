@@ -78,7 +78,7 @@ def test_nothing_is_asked_twice_and_everything_is_counted(ideal: Ideal) -> None:
 def test_every_fault_on_a_fifth_of_the_calls_changes_nothing(ideal: Ideal, tmp_path: Path) -> None:
     schedule = seeded(7, share=0.2)
     with world.served(tmp_path, lambda app: Faults(app, schedule, silence=20)) as served:
-        spender = Hasty(Budget(max_calls=10_000), connections=CONNECTIONS, more={"timeout": 3})
+        spender = Hasty(Budget(max_calls=10_000), connections=8, more={"timeout": 6})
         result = world.run(tmp_path / "study", served.url, spender)
         seen = list(served.app.seen)
     faults = [fault for fault in seen if fault is not None]
@@ -86,8 +86,11 @@ def test_every_fault_on_a_fifth_of_the_calls_changes_nothing(ideal: Ideal, tmp_p
     assert 0.1 < len(faults) / len(seen) < 0.3
     assert (result.verdict, result.sentence) == (ideal.result.verdict, ideal.result.sentence)
     assert contents(tmp_path / "study") == contents(ideal.study)
-    calls, again = (sum(getattr(one, k) for one in result.spent) for k in ("calls", "again"))
-    assert calls == len(seen), "every call that reached the server is counted"
+    calls, again, lost = (
+        sum(getattr(one, key) for one in result.spent) for key in ("calls", "again", "lost")
+    )
+    # Every call that reached the server is counted; one that timed out may not have.
+    assert len(seen) <= calls <= len(seen) + lost
     assert calls - again == len(ideal.seeds)
     assert calls <= 1.05 * (len(ideal.seeds) + len(faults))
 
