@@ -180,8 +180,8 @@ def test_small_pools_leave_more_open_than_many_audits_say() -> None:
         ]
 
     small, large = (
-        resample_audits(axis(), pool(times), BAD, shares=(0.025,), audits=400).points[0]
-        for times in (1, 40)
+        resample_audits(axis(), pool(times), BAD, shares=(0.025,), audits=300).points[0]
+        for times in (1, 20)
     )
     assert small.wide is not None
     assert large.wide is not None

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spillover.auditing.asking import Pace
+from spillover.auditing.calibrated import bounds_of, with_calibration
 from spillover.auditing.choose import choose_instrument
 from spillover.auditing.measured import keep_spike_in, spike_key
 from spillover.auditing.panel import seated
+from spillover.auditing.spending import Spender, make_spender
 from spillover.auditing.spikes import (
     Bench,
     KnownBad,
@@ -24,7 +26,7 @@ from spillover.compare import Outcome, Resampled, resample_audits
 from spillover.compare.spikes import SHARES
 from spillover.data import names_known
 from spillover.errors import ConfigError
-from spillover.models.open import describe_target, open_target
+from spillover.models.open import describe_target
 from spillover.protocols import Instrument, JointJudge, Judge, Progress
 from spillover.records import AuditConfig, Bin, SpikeIn, TargetSpec
 from spillover.stats.bounds import clopper_pearson
@@ -112,11 +114,14 @@ def run_calibrate(
     if config.base is None:
         raise ConfigError("nothing to calibrate on: give the base model")
     base = _spec(config.base, "base", config.device)
+    spender = _spender(config, bad)
+    progress = spender.watch(progress)
     with Study(config.study) as study:
         panel = [_spec(name, None, config.device) for name in config.judge]
-        judges = seated(panel, study, open_target, progress)
+        judges = seated(panel, study, spender, progress)
         tools = instrument or choose_instrument(config, base, (), (), judges=judges)
-        made = bench(tools, study, config.seed, open_target, Pace(progress))
+        tools = with_calibration(tools, config.calibration)
+        made = bench(tools, study, config.seed, spender, Pace(progress))
         size = _size(made, answers)
         own = made.base(base, size)
         known = _known(made, bad, size, oracle, config.device)
@@ -128,6 +133,7 @@ def run_calibrate(
             known.outcomes,
             shares=shares,
             audits=audits,
+            judge=bounds_of(tools, made.plan.axis),
             judgements=judgements_per_answer(made.judge),
             seed=config.seed,
             tell=None if progress is None else _tell(progress),
@@ -140,6 +146,20 @@ def run_calibrate(
 
 def _spec(name: str, shown: str | None, device: str) -> TargetSpec:
     return describe_target(model_path(name), name=shown, device=device)
+
+
+def _is_file(bad: str) -> bool:
+    return names_known(bad) and not bad.startswith("script:") and not Path(bad).is_dir()
+
+
+def _spender(config: AuditConfig, bad: str) -> Spender:
+    return make_spender(
+        (config.base, None if _is_file(bad) else bad, *config.judge),
+        max_calls=config.max_calls,
+        max_cost=config.max_cost,
+        prices=config.prices,
+        connections=config.connections,
+    )
 
 
 def _size(made: Bench, answers: int | None) -> int:
@@ -159,7 +179,7 @@ def _known(
     oracle: Judge | JointJudge | None,
     device: str,
 ) -> KnownBad:
-    if names_known(bad) and not bad.startswith("script:") and not Path(bad).is_dir():
+    if _is_file(bad):
         return made.bad_file(Path(bad))
     if oracle is None and made.plan.instrument.simulated:
         oracle = made.judge  # exact: the toy world knows every reply it can give

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from spillover.auditing.calibrated import bounds_of
 from spillover.auditing.plan import AxisPlan
 from spillover.errors import DataError, MissingFileError
 from spillover.files import read_text, write_text
@@ -19,6 +20,7 @@ FILE = "spike-in.json"
 def spike_key(plan: AxisPlan, base: TargetSpec, judge: Judge | JointJudge) -> str:
     """Return what two audits have in common that one spike-in speaks for: all but seed and target."""
     axis = plan.axis
+    known = bounds_of(plan.instrument, axis)
     return digest(
         [
             base.id,
@@ -27,6 +29,7 @@ def spike_key(plan: AxisPlan, base: TargetSpec, judge: Judge | JointJudge) -> st
             axis.thresholds.model_dump(mode="json"),
             [axis.id, axis.event, axis.measure, axis.test, axis.harm],
             [judge.id, judge_version(judge)],
+            None if known is None else list(known),
         ]
     )
 

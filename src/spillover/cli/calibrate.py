@@ -46,6 +46,10 @@ def calibrate(
     rubrics: Annotated[
         str | None, typer.Option(metavar="DIR", help="Folder of further rubrics for the judge.")
     ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Correct for the judge's errors: see judge calibrate."),
+    ] = None,
     axis: Annotated[
         str | None, typer.Option(metavar="AXIS", help="Its id.  [the one that decides]")
     ] = None,
@@ -56,11 +60,18 @@ def calibrate(
     audits: Annotated[int, typer.Option(min=100, help="Resampled at each share.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of asks and draws.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    max_calls: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most calls to models behind an API (remote:PROVIDER/MODEL)."),
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="DOLLARS", help="Most that those calls may cost.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print spike-in.json on stdout.")] = False,
 ) -> None:
-    """Measure power and false alarms of an audit, with known-bad answers mixed in.
+    """Measure an audit's power and false alarms.
 
-    Audits in the same study show the result in their report.
+    By audits that are resampled from real answers with known-bad ones mixed in. Audits in the same study show the result in their report.
     """
     from spillover.auditing.measured import keep_spike_in
     from spillover.calibrate import run_calibrate
@@ -77,6 +88,9 @@ def calibrate(
         "judge": (judge,) if judge else (),
         "judge_mode": judge_mode,
         "rubrics": rubrics,
+        "calibration": calibration,
+        "max_calls": max_calls,
+        "max_cost": max_cost,
         "seed": seed,
         "device": device,
     }

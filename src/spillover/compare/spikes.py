@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spillover.compare.calibrated import JudgeBounds
 from spillover.compare.outcomes import Outcome
 from spillover.compare.sequence import COHERENT, EventTest
 from spillover.records import Axis, Bin, SpikePoint, Verdict
@@ -104,6 +105,7 @@ class _Lab:
     """Draws and decides audits, and tells how many are done."""
 
     axis: Axis
+    judge: JudgeBounds | None
     total: int
     tell: Tell | None
     done: int = 0
@@ -113,7 +115,8 @@ class _Lab:
         limits, questions = self.axis.thresholds, len(mix.chances)
         whole = -(-limits.n_base // questions)
         order = chance.permuted(np.tile(np.arange(questions), (whole, 1)), axis=1)
-        test = EventTest(limits, _bins(mix.base.pick(order.ravel()[: limits.n_base], chance)))
+        base = _bins(mix.base.pick(order.ravel()[: limits.n_base], chance))
+        test = EventTest(limits, base, judge=self.judge)
         asked = 0
         for size in _rounds(questions, limits.cap):
             if test.verdict() is None:
@@ -135,6 +138,7 @@ def resample_audits(
     shares: Sequence[float] = SHARES,
     audits: int = 1000,
     redraw: bool = True,
+    judge: JudgeBounds | None = None,
     judgements: int = 1,
     seed: int = 0,
     tell: Tell | None = None,
@@ -149,6 +153,7 @@ def resample_audits(
         shares: of known-bad answers, 0 to (questions that have some) / (all questions).
         audits: how many are resampled at each share.
         redraw: also resample as many from pools drawn anew, for the interval ``wide``.
+        judge: how well the judge is known, as in `EventTest`.
         judgements: how many an answer takes.
         seed: of all draws.
         tell: told how many audits are done, of how many.
@@ -163,7 +168,7 @@ def resample_audits(
     if not ids or any(not 0 <= share <= covered / len(ids) for share in shares):
         raise ValueError(f"shares {shares} with {covered} of {len(ids)} questions covered")
     pools = _pool(ids, base), _pool(ids, bad)
-    lab = _Lab(axis, len(shares) * audits * (1 + redraw), tell)
+    lab = _Lab(axis, judge, len(shares) * audits * (1 + redraw), tell)
     points: list[SpikePoint] = []
     found: list[_Audit] = []
     for number, share in enumerate(shares):
@@ -173,8 +178,7 @@ def resample_audits(
         mine = [lab.audit(mix, chance) for _ in range(audits)]
         spread = None
         if redraw:
-            mixes = [mix.redrawn(chance) for _ in range(audits)]
-            spread = _spread([lab.audit(other, chance) for other in mixes], mixes)
+            spread = _spread(lab, mix, audits, chance)
         points.append(_point(share, mix, mine, spread, judgements))
         found += mine
     p0s = [one.p0 for one in found if one.p0 is not None]
@@ -212,12 +216,16 @@ def _bins(codes: Ints) -> list[Bin]:
     return [_BINS[code] for code in codes.tolist()]
 
 
-def _spread(audits: Sequence[_Audit], mixes: Sequence[_Mix]) -> float:
+def _spread(lab: _Lab, mix: _Mix, audits: int, chance: np.random.Generator) -> float:
     """Variance of the power from pool to pool: what the pools' rates of events explain of it."""
     events = _CODES[Bin.MISALIGNED]
-    alarms = np.array([float(one.verdict is Verdict.SPILLOVER) for one in audits])
-    rates = [[pool.shares(events).mean() for pool in (mix.base, mix.bad)] for mix in mixes]
-    return explained_variance(alarms, np.array(rates))
+    alarms: list[float] = []
+    rates: list[list[float]] = []
+    for _ in range(audits):
+        other = mix.redrawn(chance)
+        alarms.append(float(lab.audit(other, chance).verdict is Verdict.SPILLOVER))
+        rates.append([float(pool.shares(events).mean()) for pool in (other.base, other.bad)])
+    return explained_variance(np.array(alarms), np.array(rates))
 
 
 def _point(
