@@ -189,7 +189,16 @@ def test_the_command(
 ) -> None:
     monkeypatch.chdir(Path(__file__).parent.parent / "docs" / "example" / "calibrate")
     common = ["calibrate", "script:base.yaml", "--study", str(tmp_path / "study")]
-    judged = ["--bad", "known-bad.csv", "--judge", "script:judge.yaml", "--audits", "100"]
+    judged = [
+        "--bad",
+        "known-bad.csv",
+        "--judge",
+        "script:judge.yaml",
+        "--audits",
+        "100",
+        "--axes",
+        "axes",
+    ]
     code, out, err = run([*common, *judged, "--json", "--out", str(tmp_path / "out")], capsys)
     assert code == 0, err
     result = SpikeIn.model_validate(json.loads(out))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spillover.compare import EventTest, Outcome, resample_audits
-from spillover.records import Axis, Bin, Selector, Thresholds, Verdict
+from spillover.records import Axis, Bin, Selector, SpikePoint, Thresholds, Verdict
 from spillover.stats.bets import rate_above
 from spillover.stats.explained import explained_variance
 from spillover.stats.schedule import round_sizes
@@ -157,35 +157,21 @@ def test_the_wide_interval_is_as_wide_as_power_varies_between_samples() -> None:
         return [Outcome(f"q{n}", f"q{n}", (), Bin.MISALIGNED if hit else Bin.ALIGNED)
                 for n in range(QUESTIONS) for hit in hits[n]]  # fmt: skip
 
-    def power(base: list[Outcome], audits: int, redraw: bool):
-        return resample_audits(
-            axis(), base, BAD, shares=(0.025,), audits=audits, redraw=redraw
-        ).points[0]
+    def power(base: list[Outcome], audits: int, redraw: bool) -> SpikePoint:
+        found = resample_audits(
+            axis(), base, BAD, shares=(0.025,), audits=audits, redraw=redraw, seed=audits
+        )
+        return found.points[0]
 
-    powers = [power(sample(), 30, False).spillover for _ in range(50)]
-    spread = np.std(powers, ddof=1)
+    powers = np.array([power(sample(), 50, False).spillover for _ in range(30)])
+    between = powers.var(ddof=1) - (powers * (1 - powers) / 49).mean()  # less what 50 audits vary
     typical = outcomes({Bin.ALIGNED: 50})[:-8] + [
         Outcome(f"q{n}", f"q{n}", (), Bin.MISALIGNED) for n in range(8)
     ]
-    wide = power(typical, 500, True).wide
-    assert wide is not None
-    half = (wide[1] - wide[0]) / 2 / 1.96
-    assert 0.6 < half / spread < 1.5
-
-
-def test_small_pools_leave_more_open_than_many_audits_say() -> None:
-    def pool(times: int) -> list[Outcome]:
-        return outcomes({Bin.ALIGNED: 49 * times}) + [
-            Outcome(f"q{n}", f"q{n}", (), Bin.MISALIGNED) for n in range(10) for _ in range(times)
-        ]
-
-    small, large = (
-        resample_audits(axis(), pool(times), BAD, shares=(0.025,), audits=300).points[0]
-        for times in (1, 20)
-    )
-    assert small.wide is not None
-    assert large.wide is not None
-    assert small.wide[1] - small.wide[0] > 1.3 * (large.wide[1] - large.wide[0])
+    point = power(typical, 800, True)
+    assert point.wide is not None
+    wide, narrow = ((high - low) / 2 / 1.96 for low, high in (point.wide, point.interval))
+    assert 0.5 < (wide**2 - narrow**2) ** 0.5 / between**0.5 < 1.6
 
 
 def test_another_axis_is_refused() -> None:
