@@ -147,7 +147,8 @@ def test_kill_9_repeats_nothing_that_is_committed(ideal: Ideal, tmp_path: Path) 
             assert not kept & set(served.seeds[start:]), "a committed answer was asked again"
             now = committed(study)
             assert kept <= now, "a committed answer was lost"
-            assert len(set(served.seeds) - now) <= CONNECTIONS
+            # under way, or arrived and about to be committed
+            assert len(set(served.seeds) - now) <= 2 * CONNECTIONS
             kept = now
         start = len(served.seeds)
         child = context.Process(target=world.drive, args=(study, served.url))
@@ -156,5 +157,5 @@ def test_kill_9_repeats_nothing_that_is_committed(ideal: Ideal, tmp_path: Path) 
         assert child.exitcode == 0
         assert not kept & set(served.seeds[start:])
         assert set(served.seeds) == set(ideal.seeds)
-        assert len(served.seeds) - len(ideal.seeds) <= CONNECTIONS * len(moments)
+        assert len(served.seeds) - len(ideal.seeds) <= 2 * CONNECTIONS * len(moments)
     assert contents(study) == contents(ideal.study)
