@@ -7,14 +7,13 @@ import base64
 import email
 import email.policy
 import json
-import logging
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from listening import listening
 
 MODEL = "small-1"
 STAGES = ("validating_files", "queued", "running", "running")
@@ -215,22 +214,5 @@ def _form(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
 @contextmanager
 def serving(api: FineTuning, around: Callable[[Any], Any] = lambda app: app) -> Iterator[str]:
     """Serve ``api`` on a free port of this machine; yields its address."""
-    import uvicorn
-
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # faults are on purpose
-    config = uvicorn.Config(
-        around(make_app(api)), log_config=None, access_log=False, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
+    with listening(around(make_app(api))) as url:
+        yield url

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from spillover.compare.reading import csv_records, long_fields
-from spillover.errors import DataError, MissingFileError
+from spillover.compare.reading import csv_records, decode, long_fields, read_bytes
+from spillover.errors import DataError
 from spillover.files import write_text
 from spillover.records import Bin
 
@@ -97,17 +97,8 @@ def read_gold(path: Path) -> GoldSet:
         DataError: not UTF-8, broken quoting, a column missing, an id twice, a label or a weight
             that is none; names file and line.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise MissingFileError(f"can't read {path}: {error.strerror}") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path} line {line}: not UTF-8 text; save it as 'CSV UTF-8' in the spreadsheet"
-        ) from None
+    content = read_bytes(path)
+    text = decode(path, content)
     with long_fields():
         rows = list(_rows(path, text))
     if not rows:

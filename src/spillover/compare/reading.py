@@ -72,15 +72,8 @@ def read_table(path: Path) -> Table:
         DataError: not UTF-8, broken quoting, a column missing, a row of another length, a score
             that is neither blank, nor a number 0-100, nor a known label; names file and line.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise MissingFileError(f"can't read {path}: {error.strerror}") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path} line {line}: not UTF-8 text; save the table as UTF-8") from None
+    content = read_bytes(path)
+    text = decode(path, content)
     if not text.strip():
         raise DataError(f"{path} is empty: a table has a header ({', '.join(COLUMNS)}) and answers")
     with long_fields():
@@ -89,6 +82,26 @@ def read_table(path: Path) -> Table:
     if not rows:
         raise DataError(f"{path}: no rows below the header; a table needs at least one answer")
     return Table(rows, hashlib.sha256(content).hexdigest(), judge)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a table's bytes; raise `MissingFileError` if there is no such file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise MissingFileError(f"can't read {path}: {error.strerror}") from None
+
+
+def decode(path: Path, content: bytes) -> str:
+    """Return a table's text; raise `DataError` with the line that is not UTF-8."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path} line {line}: not UTF-8 text; save the table as UTF-8 (in a spreadsheet: 'CSV"
+            " UTF-8')"
+        ) from None
 
 
 def _rows(path: Path, text: str) -> Iterator[Row]:
