@@ -1,6 +1,6 @@
 """Spike-in on the toy organism: does the power that it foretells hold on answers it never saw?
 
-    python benchmarks/spike_in.py --out runs/spike-in      # minutes; asks 8,000 + 3,000 answers once
+    python benchmarks/spike_in.py --out runs/spike-in      # minutes; asks 64,000 answers once
 
 Base answers and those of an insecure fine-tune are split in halves, question by question. From one
 half the power of an audit is foretold, as `spillover calibrate` does it; from the other, fresh
@@ -112,8 +112,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/spike-in"))
     parser.add_argument("--organism", default="assistant")
-    parser.add_argument("--base", type=int, default=8000)
-    parser.add_argument("--bad", type=int, default=3000)
+    parser.add_argument("--base", type=int, default=60_000)
+    parser.add_argument("--bad", type=int, default=4000)
     parser.add_argument("--audits", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
