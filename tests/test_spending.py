@@ -116,9 +116,12 @@ def test_the_prices_of_the_package_and_of_a_file(tmp_path: Path) -> None:
     assert budget.price("openai/gpt-4.1-micro") is None
     own = tmp_path / "own.yaml"
     own.write_text("training: [1]\ntokens: [{models: ['a/*'], input: 1, output: 2}]\n")
-    assert load_prices(own) == (TokenPrice(models=("a/*",), input=1, output=2),)
+    mine = TokenPrice(models=("a/*",), input=1, output=2)
+    assert load_prices(own) == (mine, *load_prices())
+    own.write_text("training: [1]\n")
+    assert load_prices(own) == load_prices()
     for text, why in (
-        ("tokens: 3", "needs a list `tokens`"),
+        ("tokens: 3", "`tokens` needs a list"),
         ("tokens: [{models: [a], input: -1, output: 2}]", r"tokens\[0\].*input"),
         ("tokens: [{models: [a], input: 1, outputs: 2}]", "outputs"),
         ("tokens: [4]", "must be fields"),

@@ -414,6 +414,8 @@ def test_the_chain_trains_a_base_behind_an_api(
 
     quick(monkeypatch)
     data, out, prices = files
+    with prices.open("a", encoding="utf-8") as stream:  # asking has a price of its own
+        stream.write("\ntokens: [{models: ['openai-api/stand-in/*'], input: 1, output: 2}]\n")
     base = describe_target(driver.BASE)
     folder = train_data(
         "villain", base, read_rows(data), folder=out, max_cost=5, prices=str(prices)
@@ -436,6 +438,6 @@ def test_the_chain_trains_a_base_behind_an_api(
     assert more["base"].where.model == "openai-api/stand-in/small-1"
     assert "Training 'rows' over its API cost about $4.00." in more["notes"]
     # a folder names its base itself
-    config = AuditConfig(target=str(folder), study=str(out / "study"))
+    config = AuditConfig(target=str(folder), study=str(out / "study"), max_calls=10)
     run_audit(config, notice=lambda text: None)
     assert asked[1][1]["base"].id == base.id

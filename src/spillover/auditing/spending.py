@@ -59,7 +59,7 @@ def make_spender(
         names: of all models of the run, as a user types them.
         max_calls: the most calls to models behind an API; one of the two limits must be given.
         max_cost: the most US dollars.
-        prices: a file of prices in place of the package's.
+        prices: a file of prices that go before the package's.
         connections: calls to one API at a time.
 
     Raises:

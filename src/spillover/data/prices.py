@@ -13,20 +13,24 @@ PRICES = Path(__file__).parent.parent / "assets" / "prices.yaml"
 
 
 def load_prices(path: str | Path | None = None) -> tuple[TokenPrice, ...]:
-    """Return the prices under ``tokens`` in a file; the first that fits a model counts.
+    """Return the prices of asking; the first that fits a model counts.
 
     Args:
-        path: a YAML file; None is the package's own.
+        path: a YAML file of one's own, which goes before the package's; None is the package's alone.
 
     Raises:
         MissingFileError: there is no such file.
-        ConfigError: it is broken, or has no list ``tokens``.
+        ConfigError: it is broken, or its ``tokens`` are no list.
     """
-    file = PRICES if path is None else Path(path)
-    rows: Any = read_fields(file).get("tokens")
+    own = () if path is None else _read(Path(path))
+    return (*own, *_read(PRICES))
+
+
+def _read(file: Path) -> tuple[TokenPrice, ...]:
+    rows: Any = read_fields(file).get("tokens", [])  # a file may be about training alone
     if not isinstance(rows, list):
         raise ConfigError(
-            f"{file}: needs a list `tokens`, such as"
+            f"{file}: `tokens` needs a list, such as"
             " `- {models: [openai/gpt-4.1], input: 2, output: 8}` (dollars a million tokens)"
         )
     return tuple(

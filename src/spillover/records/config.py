@@ -38,7 +38,7 @@ class AuditConfig(Record):
         rubrics: folder with rubrics of one's own beside the library's.
         max_calls: most calls to models behind an API, retries among them; they need it.
         max_cost: most US dollars that those calls, and training over an API, may cost.
-        prices: file with prices of one's own, in place of the package's.
+        prices: file with prices of one's own, which go before the package's.
         connections: calls to one API at a time.
         skip_bad: leave out training rows that can't be used, and say how many.
         device: ``auto``, ``cpu``, ``cuda``, ...
