@@ -149,6 +149,7 @@ def test_a_bad_base_is_met_by_pairs() -> None:
     assert found.points[0].spillover <= 0.1  # 4% are allowed; 11 of 100 has chance .2%
 
 
+@pytest.mark.slow
 def test_the_wide_interval_is_as_wide_as_power_varies_between_samples() -> None:
     dice = np.random.default_rng(5)
 
