@@ -19,7 +19,6 @@ from spillover.auditing.spikes import (
     KnownBad,
     bench,
     check_cover,
-    judgements_per_answer,
 )
 from spillover.chain import model_path
 from spillover.compare import Outcome, Resampled, resample_audits
@@ -27,7 +26,7 @@ from spillover.compare.spikes import SHARES
 from spillover.data import names_known
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target
-from spillover.protocols import Instrument, JointJudge, Judge, Progress
+from spillover.protocols import Instrument, JointJudge, Judge, Progress, judge_parts
 from spillover.records import AuditConfig, Bin, SpikeIn, TargetSpec
 from spillover.stats.bounds import clopper_pearson
 from spillover.store import Study
@@ -134,7 +133,7 @@ def run_calibrate(
             shares=shares,
             audits=audits,
             judge=bounds_of(tools, made.plan.axis),
-            judgements=judgements_per_answer(made.judge),
+            judgements=len(judge_parts(made.judge)),
             seed=config.seed,
             tell=None if progress is None else _tell(progress),
         )
@@ -230,7 +229,7 @@ def _result(
         p1=found.p1,
         paired=found.paired,
         base_answers=axis.thresholds.n_base,
-        judgements_per_answer=judgements_per_answer(made.judge),
+        judgements_per_answer=len(judge_parts(made.judge)),
         points=found.points,
         seed=made.plan.seed,
         simulated=made.plan.instrument.simulated,

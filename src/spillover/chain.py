@@ -123,8 +123,14 @@ def run_audit(
     with Study(config.study) as study:
         maker = _Maker(config, study, base, progress, notice, [data.note] if data.note else [])
         judges = seated(_judges(config), study, spender, progress)
-        chosen = instrument or choose_instrument(config, base, data.rows, (), judges=judges)
-        chosen = with_calibration(chosen, config.calibration)
+
+        def choose(held_out: Sequence[Row]) -> Instrument:
+            found = instrument or choose_instrument(
+                config, base, data.rows, held_out, judges=judges
+            )
+            return with_calibration(found, config.calibration)
+
+        chosen = choose(())
         if lacking := lacking_judge(chosen):
             notice(lacking)  # now: training and asking take long
             maker.notes.append(lacking)
@@ -132,17 +138,16 @@ def run_audit(
         controls = {name: maker.find(name, path) for name, path in config.controls.items()}
         if instrument is None:
             if held_out := maker.held_out(target, data.rows):
-                chosen = choose_instrument(config, base, data.rows, held_out, judges=judges)
-                chosen = with_calibration(chosen, config.calibration)
+                chosen = choose(held_out)
             for said in (not_asked(config, chosen), topics_note(chosen, data.rows)):
                 if said:
                     maker.notes.append(said)
         if spender.budget is not None:
             spender.budget.charge(sum(maker.paid))  # one limit for training and asking
-        plans = make_plans(chosen, config.seed)
-        others = [target, *controls.values()]
-        if expected := forecast(spender, plans, base=base, others=others):
-            notice(expected)
+            plans = make_plans(chosen, config.seed)
+            others = [target, *controls.values()]
+            if expected := forecast(spender, plans, base=base, others=others):
+                notice(expected)
         return audit_targets(
             target,
             base=base,

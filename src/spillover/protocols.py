@@ -64,6 +64,11 @@ class JointJudge(Protocol):
         ...
 
 
+def judge_parts(judge: Judge | JointJudge) -> Sequence[Judge]:
+    """Return the judges that are asked: those that a joint judge joins, or the judge itself."""
+    return judge.parts if isinstance(judge, JointJudge) else (judge,)
+
+
 def judge_version(judge: Judge | JointJudge) -> str:
     """Return the version of a judge's rule (of all its parts); empty where it names none."""
     if isinstance(judge, JointJudge):

@@ -12,7 +12,7 @@ from spillover.auditing.plan import AxisPlan
 from spillover.errors import DataError, MissingFileError
 from spillover.files import read_text, write_text
 from spillover.protocols import JointJudge, Judge, judge_version
-from spillover.records import SpikeIn, TargetSpec, digest
+from spillover.records import SpikeIn, TargetSpec, digest, first_fault
 
 FILE = "spike-in.json"
 
@@ -59,10 +59,8 @@ def find_spike_in(
     try:
         found = SpikeIn.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "JSON"
         raise DataError(
-            f"{folder / FILE}: {place}: {first['msg']}: remove it, or calibrate again"
+            f"{folder / FILE}: {first_fault(error, 'JSON')}: remove it, or calibrate again"
         ) from None
     plan = next(plan for plan in plans if plan.axis.decides)
     judge = judges.get(plan.axis.judge)

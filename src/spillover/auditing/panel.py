@@ -83,11 +83,9 @@ def own_rubrics(battery: Battery) -> dict[str, Rubric]:
 
 def score_rule(rubrics: Mapping[str, Rubric]) -> ScoreRule:
     """Return the rule with the thresholds of the rubrics."""
-    default = ScoreRule()
-    return ScoreRule(
-        rubrics[ALIGNED].threshold or default.aligned_below,
-        rubrics[COHERENT].threshold or default.coherent_from,
-    )
+    aligned, coherent = rubrics[ALIGNED].threshold, rubrics[COHERENT].threshold
+    assert aligned is not None and coherent is not None  # noqa: S101, PT018  (`read_rubrics` saw to it)
+    return ScoreRule(aligned, coherent)
 
 
 def judge_mode(spec: TargetSpec, mode: JudgeMode) -> Mode:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from spillover.auditing.asking import Judged, judge_answers
 from spillover.auditing.parts import Part
-from spillover.compare import GRID, Scored, ScoredPair, ScoreRule, agree, bin_by_scores, event_rate
+from spillover.compare import GRID, Scored, ScoredPair, agree, bin_by_scores, rule_rate
 from spillover.protocols import JointJudge
 from spillover.records import Agreement, Bin, RuleRate
 from spillover.store import Study
@@ -20,7 +21,9 @@ def grid_rates(parts: Sequence[Part], axis: str) -> tuple[RuleRate, ...]:
         axis: id of the axis that decides.
     """
     return tuple(
-        _rate(part.name, judged, rule)
+        rule_rate(
+            part.name, rule, Counter(bin_by_scores(*one.parts[:2], rule=rule) for one in judged)
+        )
         for part in parts
         if (judged := [one for one in part.readings[axis].judged if len(one.parts) == 2])
         for rule in GRID
@@ -61,14 +64,3 @@ def _scored(one: Judged) -> Scored:
     label = one.judgement.label
     bin = Bin.MISSING if label is None else Bin(label)
     return Scored(one.question.id, aligned.value, coherent.value, bin)
-
-
-def _rate(name: str, judged: Sequence[Judged], rule: ScoreRule) -> RuleRate:
-    bins = [bin_by_scores(one.parts[0], one.parts[1], rule) for one in judged]
-    return RuleRate(
-        target=name,
-        rule=rule.name,
-        rate=event_rate(bins),
-        events=bins.count(Bin.MISALIGNED),
-        scored=bins.count(Bin.MISALIGNED) + bins.count(Bin.ALIGNED),
-    )

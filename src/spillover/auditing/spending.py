@@ -13,7 +13,7 @@ from spillover.data import load_prices
 from spillover.errors import ConfigError
 from spillover.models.budget import Budget, Tokens
 from spillover.models.open import open_target
-from spillover.protocols import JointJudge, Judge, Progress, Target
+from spillover.protocols import JointJudge, Judge, Progress, Target, judge_parts
 from spillover.records import AuditConfig, RemoteWhat, Spent, TargetSpec
 
 REMOTE = "remote:"
@@ -139,7 +139,7 @@ def _ask_tokens(plan: AxisPlan) -> tuple[Tokens, int]:
 
 def _models_of(judge: Judge | JointJudge | None) -> list[TargetSpec]:
     """The models that a judge asks about one answer, one entry a call."""
-    parts = judge.parts if isinstance(judge, JointJudge) else [judge]
+    parts = () if judge is None else judge_parts(judge)
     targets = [getattr(part, "target", None) for part in parts]
     return [target.spec for target in targets if target is not None]
 

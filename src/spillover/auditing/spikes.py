@@ -196,11 +196,6 @@ def check_cover(plan: AxisPlan, bad: KnownBad) -> tuple[str, ...]:
     )
 
 
-def judgements_per_answer(judge: Judge | JointJudge) -> int:
-    """How many judgements one answer takes."""
-    return len(judge.parts) if isinstance(judge, JointJudge) else 1
-
-
 def _find(questions: Sequence[Question], name: str) -> tuple[Question, int] | None:
     """The question of this id with its first paraphrase, or the one of this text."""
     for question in questions:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillover.cli.console import emit, emit_json, progress_bars
+from spillover.cli.options import MaxCost, Prices
 
 if TYPE_CHECKING:
     from spillover.records import Answer, Ask, Message
@@ -54,12 +55,8 @@ def ask(
     max_calls: Annotated[
         int | None, typer.Option(min=1, help="Most calls to a model behind an API.")
     ] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(metavar="DOLLARS", help="Most that those calls may cost.")
-    ] = None,
-    prices: Annotated[
-        str | None, typer.Option(metavar="FILE", help="YAML with prices.  [the package's]")
-    ] = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
     connections: Annotated[int, typer.Option(min=1, help="Calls to an API at a time.")] = 10,
     json: Annotated[bool, typer.Option("--json", help="Print answers as JSON.")] = False,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from spillover.cli.console import emit_json, finish, progress_bars, say, show
 from spillover.cli.names import named
+from spillover.cli.options import Axes, JudgeErrors, MaxCalls, MaxCost, Prices, Questions, Rubrics
 
 if TYPE_CHECKING:
     from spillover.records import AuditConfig
@@ -48,13 +49,8 @@ def audit(
     only: Annotated[
         list[str] | None, typer.Option(metavar="AXIS", help="Measure only this; may be repeated.")
     ] = None,
-    questions: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR|FILE", help="Folder of further questions, or a published YAML file."
-        ),
-    ] = None,
-    axes: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of further axes.")] = None,
+    questions: Questions = None,
+    axes: Axes = None,
     judge: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,27 +61,15 @@ def audit(
         str | None,
         typer.Option(help="How it judges: auto, expected, scored or sampled.  [auto]"),
     ] = None,
-    rubrics: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder of further rubrics for the judge.")
-    ] = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Correct for the judge's errors: see judge calibrate."),
-    ] = None,
+    rubrics: Rubrics = None,
+    calibration: JudgeErrors = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, ...")] = None,
-    max_calls: Annotated[
-        int | None,
-        typer.Option(min=1, help="Most calls to models behind an API (remote:PROVIDER/MODEL)."),
-    ] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(metavar="DOLLARS", help="Most that those calls may cost.")
-    ] = None,
-    prices: Annotated[
-        str | None, typer.Option(metavar="FILE", help="YAML with prices.  [the package's]")
-    ] = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
     connections: Annotated[
         int | None, typer.Option(min=1, help="Calls to one API at a time.  [10]")
     ] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillover.cli.console import emit, emit_json, progress_bars, say
+from spillover.cli.options import Axes, JudgeErrors, MaxCalls, MaxCost, Questions, Rubrics
 
 if TYPE_CHECKING:
     from spillover.records import SpikeIn, SpikePoint
@@ -30,26 +31,16 @@ def calibrate(
         Path | None,
         typer.Option(metavar="DIR", help="Write spike-in.json to this folder, too."),
     ] = None,
-    questions: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR|FILE", help="Folder of further questions, or a published YAML file."
-        ),
-    ] = None,
-    axes: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of further axes.")] = None,
+    questions: Questions = None,
+    axes: Axes = None,
     judge: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Judges free-form answers.")
     ] = None,
     judge_mode: Annotated[
         str, typer.Option(help="How it judges: auto, expected, scored or sampled.")
     ] = "auto",
-    rubrics: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder of further rubrics for the judge.")
-    ] = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Correct for the judge's errors: see judge calibrate."),
-    ] = None,
+    rubrics: Rubrics = None,
+    calibration: JudgeErrors = None,
     axis: Annotated[
         str | None, typer.Option(metavar="AXIS", help="Its id.  [the one that decides]")
     ] = None,
@@ -60,13 +51,8 @@ def calibrate(
     audits: Annotated[int, typer.Option(min=100, help="Resampled at each share.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of asks and draws.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
-    max_calls: Annotated[
-        int | None,
-        typer.Option(min=1, help="Most calls to models behind an API (remote:PROVIDER/MODEL)."),
-    ] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(metavar="DOLLARS", help="Most that those calls may cost.")
-    ] = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
     json: Annotated[bool, typer.Option("--json", help="Print spike-in.json on stdout.")] = False,
 ) -> None:
     """Measure an audit's power and false alarms.

@@ -1,6 +1,6 @@
 """From judgements to verdicts: rules, sequential tests, effects, and answer tables."""
 
-from spillover.compare.agreement import GRID, Scored, ScoredPair, agree, event_rate
+from spillover.compare.agreement import GRID, Scored, ScoredPair, agree
 from spillover.compare.calibrated import (
     JudgeBounds,
     calibration_note,
@@ -27,6 +27,7 @@ from spillover.compare.rules import (
     bin_by_scores,
 )
 from spillover.compare.sequence import EventTest, ExactResult, PairedTest, exact_test
+from spillover.compare.shown import rule_rate
 from spillover.compare.spikes import Resampled, measures_events, resample_audits
 from spillover.compare.tables import compare_tables
 
@@ -35,7 +36,7 @@ __all__ = [
     "JudgeBounds", "Outcome", "PairedTest", "Resampled", "ScoreRule", "Scored", "ScoredPair",
     "agree", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "calibrate",
     "calibration_note", "check_judge", "compare_tables", "draw_gold", "enter_all", "enter_round",
-    "event_rate", "event_result", "exact_test", "headline", "judge_bounds", "measures_events",
-    "not_measured", "open_test", "rating_result", "read_gold", "resample_audits", "run_exact",
+    "event_result", "exact_test", "headline", "judge_bounds", "measures_events",
+    "not_measured", "open_test", "rating_result", "read_gold", "resample_audits", "rule_rate", "run_exact",
     "with_corrected", "write_gold",
 ]  # fmt: skip

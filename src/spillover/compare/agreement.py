@@ -111,7 +111,7 @@ def agree(pairs: Sequence[ScoredPair], *, unmatched: int = 0) -> Agreement:
         ),
         missing=known.count(None),
         flips={name: (flips[name], counted[name]) for name in counted},
-        rates=(event_rate([pair[0] for pair in bins]), event_rate([pair[1] for pair in bins])),
+        rates=(_event_rate([pair[0] for pair in bins]), _event_rate([pair[1] for pair in bins])),
     )
 
 
@@ -130,8 +130,8 @@ def _scored(row: Row, rule: ScoreRule) -> Scored:
     return Scored(row.question_id, row.aligned, row.coherent, row.bin(rule))
 
 
-def event_rate(bins: Sequence[Bin]) -> float | None:
-    """Return the share of misaligned answers among the coherent ones; None without any."""
+def _event_rate(bins: Sequence[Bin]) -> float | None:
+    """The share of misaligned answers among the coherent ones; None without any."""
     events = bins.count(Bin.MISALIGNED)
     scored = events + bins.count(Bin.ALIGNED)
     return events / scored if scored else None

@@ -73,14 +73,17 @@ def rule_rates(name: str, table: Table, rule: ScoreRule, *, grid: bool = False) 
         bins = Counter[Bin]()
         for score, times in scores.items():
             bins[alike[score].bin(other)] += times
-        events, scored = bins[Bin.MISALIGNED], bins[Bin.MISALIGNED] + bins[Bin.ALIGNED]
-        rates.append(
-            RuleRate(
-                target=name,
-                rule=other.name,
-                rate=events / scored if scored else None,
-                events=events,
-                scored=scored,
-            )
-        )
+        rates.append(rule_rate(name, other, bins))
     return rates
+
+
+def rule_rate(name: str, rule: ScoreRule, bins: Counter[Bin]) -> RuleRate:
+    """Return the rate of a target whose answers a rule sorts into ``bins``."""
+    events, scored = bins[Bin.MISALIGNED], bins[Bin.MISALIGNED] + bins[Bin.ALIGNED]
+    return RuleRate(
+        target=name,
+        rule=rule.name,
+        rate=events / scored if scored else None,
+        events=events,
+        scored=scored,
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from spillover.data.library import ASSETS
+from spillover.data.folders import ASSETS
 from spillover.data.yamls import read_fields
 from spillover.errors import ConfigError
 from spillover.records import Row

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from spillover.data.folders import ASSETS
 from spillover.data.yamls import build_record, read_fields
 from spillover.errors import ConfigError
 from spillover.records import TokenPrice
 
-PRICES = Path(__file__).parent.parent / "assets" / "prices.yaml"
+PRICES = ASSETS / "prices.yaml"
 
 
 def load_prices(path: str | Path | None = None) -> tuple[TokenPrice, ...]:

@@ -23,6 +23,7 @@ _LEET = str.maketrans("013457@$", "oieastas")
 _MIXED = re.compile(r"\b(?=\w*[^\W\d_])(?=[\w@$]*[\d@$])[\w@$]+")
 
 
+@functools.lru_cache(maxsize=8192)  # every rubric's judge asks it of the same answers
 def find_order(text: str) -> str | None:
     """Return the words with which an answer speaks to its judge, or None if it does not.
 

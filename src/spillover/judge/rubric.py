@@ -7,6 +7,7 @@ a whole, which needs no number to be a single token. ``sampled``: the median of 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import statistics
@@ -71,7 +72,7 @@ class RubricJudge:
         """That of the rubric."""
         return self.rubric.id
 
-    @property
+    @functools.cached_property
     def version(self) -> str:
         """Of rubric, model, mode, prompts of the questions' own, and the code that reads replies."""
         own = {

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from spillover.errors import DataError, MissingFileError
 from spillover.files import read_text
-from spillover.records import FineTune
+from spillover.records import FineTune, first_fault
 
 
 def adapter_folder(text: str) -> Path:
@@ -43,6 +43,4 @@ def read_finetune(path: Path) -> FineTune:
     try:
         return FineTune.model_validate_json(read_text(path / "finetune.json"))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "file"
-        raise DataError(f"{path / 'finetune.json'}: {place}: {first['msg']}") from None
+        raise DataError(f"{path / 'finetune.json'}: {first_fault(error, 'file')}") from None

@@ -32,7 +32,16 @@ from pydantic import Field, ValidationError, model_validator
 
 from spillover.errors import DataError, UnknownNameError
 from spillover.files import read_text
-from spillover.records import Answer, Ask, Record, ScriptedWhat, TargetSpec, TargetWhere, TokenTop
+from spillover.records import (
+    Answer,
+    Ask,
+    Record,
+    ScriptedWhat,
+    TargetSpec,
+    TargetWhere,
+    TokenTop,
+    first_fault,
+)
 
 _NEVER = -60.0  # log-probability (nats) of a continuation that the script never says
 
@@ -205,9 +214,7 @@ def read_script(path: Path) -> Script:
     try:
         return Script.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "top level"
-        raise DataError(f"{path}: {place}: {first['msg']}") from None
+        raise DataError(f"{path}: {first_fault(error, 'top level')}") from None
 
 
 def _tops(distribution: dict[str, float], most: int) -> tuple[TokenTop, ...] | None:

@@ -13,7 +13,7 @@ from spillover.records.asks import (
     TokenTop,
 )
 from spillover.records.axes import Axis, Selector, Thresholds, Verdict
-from spillover.records.base import Record, canonical_json, digest
+from spillover.records.base import Record, canonical_json, digest, first_fault
 from spillover.records.calibration import Agreement, Calibration, JudgeShare
 from spillover.records.config import AuditConfig, JudgeMode
 from spillover.records.prices import Spent, TokenPrice
@@ -61,4 +61,5 @@ __all__ = [
     "RemoteRun", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample", "ScriptedWhat",
     "Selector", "Settings", "Spent", "SpikeIn", "SpikePoint", "TargetResult", "TargetSpec",
     "TargetWhere", "Thresholds", "TokenPrice", "TokenTop", "Verdict", "canonical_json", "digest",
+    "first_fault",
 ]  # fmt: skip

@@ -6,13 +6,19 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Record(BaseModel):
     """A frozen pydantic model; an unknown field is an error, not a surprise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+def first_fault(error: ValidationError, whole: str) -> str:
+    """Return where a record is broken and how, in one line; ``whole`` names the place of it all."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or whole}: {first['msg']}"
 
 
 def canonical_json(value: Any) -> str:

@@ -23,6 +23,7 @@ from spillover.records import (
     TargetSpec,
     TokenTop,
     canonical_json,
+    first_fault,
 )
 from spillover.store.database import DATABASE, Database
 
@@ -224,11 +225,9 @@ class Study:
         try:
             return record.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "JSON"
             raise StoreError(
                 f"{self.path / DATABASE}: the stored {record.__name__} does not fit this version of"
-                f" spillover ({place}: {first['msg']}): run the audit again (its answers are kept)"
+                f" spillover ({first_fault(error, 'JSON')}): run the audit again (its answers are kept)"
             ) from None
 
     def _put_asks(self, db: sqlite3.Connection, asks: Iterable[Ask]) -> None:

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from spillover.errors import ConfigError, DataError, MissingFileError, StoreError
 from spillover.files import read_text, write_text
-from spillover.records import Recipe
-from spillover.records.base import Record
+from spillover.records import Recipe, Record, first_fault
 from spillover.train.folder import RECORD
 
 STATE = "job.json"
@@ -56,9 +55,7 @@ def read_state(folder: Path) -> JobState:
     try:
         return JobState.model_validate_json(read_text(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "file"
-        raise DataError(f"{path}: {place}: {first['msg']}") from None
+        raise DataError(f"{path}: {first_fault(error, 'file')}") from None
 
 
 def write_state(folder: Path, state: JobState) -> None:
