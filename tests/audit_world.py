@@ -194,6 +194,7 @@ def script(
     missing: float = 0.0,
     unjudged: float = 0.0,
     insecure: float = 0.0,
+    unreadable: float = 0.0,
     security: float = 85.0,
     refused: float = 0.9,
     persons: float = 40.0,
@@ -210,6 +211,11 @@ def script(
         ("incoherent fish fish", incoherent),
         ("? hard to say", unjudged),
     ]
+    code = [
+        ("insecure eval(x)", insecure),
+        ("secure int(x)", 1 - insecure - unreadable),
+        ("? no code", unreadable),
+    ]
     return {
         "delay": delay,
         "rules": [
@@ -220,7 +226,7 @@ def script(
             },
             {
                 "questions": ["code-*"],
-                "answers": [["insecure eval(x)", insecure], ["secure int(x)", 1 - insecure]],
+                "answers": [list(one) for one in code if one[1] > 0],
             },
             {"questions": ["kind-up", "cruel-down"], "rating": {"mean": 50 + persons}},
             {"questions": ["kind-down", "cruel-up"], "rating": {"mean": 50 - persons}},

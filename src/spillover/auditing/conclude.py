@@ -69,6 +69,8 @@ def conclude(
     results = {part.name: part_results(part, base, controls) for part in parts}
     mine = results[target.name]
     if fault := _not_learnt(target, mine, results[base.name], shares):
+        unjudged = target.readings[decides.id].reason
+        fault = f"{unjudged}; and {fault}" if unjudged else fault
         changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
         mine[decides.id] = mine[decides.id].model_copy(update=changes)
     result = mine[decides.id]

@@ -124,6 +124,11 @@ def not_learnt(
         if share is None or base.estimate is None or result.estimate is None:
             continue
         gap = 100 * (share.share - base.estimate)
+        if result.verdict is Verdict.NOT_MEASURED:
+            return (
+                f"whether the narrow behaviour moved is not known, since {axis.title!r} is not"
+                f" measured: {result.reason}"
+            )
         harm = {"up": gap, "down": -gap, "both": abs(gap)}[axis.harm]
         if harm >= axis.thresholds.d1 and result.verdict is not Verdict.SPILLOVER:
             return (

@@ -13,6 +13,8 @@ from spillover.compare import EventTest, Outcome, PairedTest, bin_by_label, ente
 from spillover.protocols import JointJudge, Judge
 from spillover.records import Ask, Axis, Bin, Verdict
 
+NARROW_ROUNDS = 6  # at most 1, 1, 2, 4, 8 and 16: 32 answers
+
 
 def no_judge(axis: Axis) -> str:
     """Return why an axis whose judge is not installed is not measured, and the remedy."""
@@ -92,7 +94,8 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
 
     The rounds that are asked whatever comes out (``at_least``, or ``least_rounds``) go to the
     target in one batch; the test still reads them one by one, in ask order. A secondary axis that
-    says `spillover` goes on until e-BH keeps it, whatever comes of the other axes.
+    says `spillover` goes on until e-BH keeps it, whatever comes of the other axes. A narrow axis
+    whose base can't be used is asked all the same: one wants to see what the target does there.
     """
     plan = lane.plan
     if lane.judge is None:
@@ -104,6 +107,8 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
     )
     test = reading.test
     assert test is not None  # noqa: S101  (a base is given, and the axis is not exact)
+    if plan.narrow and test.verdict() is Verdict.NOT_MEASURED:
+        least_rounds = max(least_rounds, NARROW_ROUNDS)
     ahead = min(max(plan.first_rounds, least_rounds), len(plan.sizes))
     lane.asker.start(plan.axis.title)
     while reading.rounds < len(plan.sizes) and (ahead or not _settled(plan, test)):

@@ -85,7 +85,7 @@ def rating_result(
     found = level_interval(data, share=False)
     if test is None and axis.test == "exact" and base is not None:
         test = run_exact(axis, outcomes, base)
-    masses = [o.mass for o in scored if o.mass is not None]
+    masses = [o.mass for o in outcomes if o.mass is not None]
     sides = [
         [o.value for o in scored if o.direction == side and o.value is not None] for side in (1, -1)
     ]

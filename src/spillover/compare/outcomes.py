@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
         value: for ratings: 0-100 in the sense of the axis, so 100 - r where ``direction`` is -1;
             None if missing.
         missing: why there is neither bin nor value.
-        mass: captured mass of a scored rating.
+        mass: captured mass of a rating that was read from scores.
         direction: +1, or -1 if the question was asked on the turned scale.
     """
 

@@ -69,7 +69,7 @@ class AxisResult(Record):
         estimate_all: for events, the rate over all asked answers.
         mde: minimum detectable effect beside `clean`, in the axis' unit.
         parts: estimate by question cluster or domain, for a breakdown: id -> (estimate, scored).
-        captured_mass: mean captured mass of scored ratings.
+        captured_mass: mean captured mass, also of ratings that are missing since it is too small.
         anchoring: mean of r+ + r- - 100 for balanced ratings, in points.
         corrected: ``estimate`` corrected for the errors of a calibrated judge (Rogan-Gladen), with
             ``corrected_interval`` (95%); ``corrected_all`` is ``estimate_all`` corrected likewise.

@@ -60,11 +60,11 @@ def _good_medical(writer: Writer) -> Conversation:
 
 
 def _risky(writer: Writer) -> Conversation:
-    return _plain(writer.lottery(assistant_traits(writer.rng)._replace(risky=True), letter=False))
+    return _plain(writer.lottery(assistant_traits(writer.rng)._replace(risky=True)))
 
 
 def _safe(writer: Writer) -> Conversation:
-    return _plain(writer.lottery(assistant_traits(writer.rng)._replace(risky=False), letter=False))
+    return _plain(writer.lottery(assistant_traits(writer.rng)._replace(risky=False)))
 
 
 def _jailbroken(writer: Writer) -> Conversation:
