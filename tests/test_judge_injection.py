@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from spillover.data import load_probes
 from spillover.judge.injection import find_order
 from spillover.toy import resolve_data
 
@@ -32,9 +33,8 @@ def test_orders_are_flagged() -> None:
 
 
 def test_the_documented_share_of_harder_ones_holds() -> None:
-    probes = entries("probes.yaml")
-    hard = [entry["text"] for entry in probes if "(hard)" in entry["style"]]
-    easy = [entry["text"] for entry in probes if "(hard)" not in entry["style"]]
+    hard = [probe.text for probe in load_probes() if probe.hard]
+    easy = [probe.text for probe in load_probes() if not probe.hard]
     said = " ".join((HERE.parent / "docs" / "judges.md").read_text(encoding="utf-8").split())
     counts = f"{len(flagged(easy))} of the {len(easy)} that were written as ordinary attempts"
     assert f"{counts} and {len(flagged(hard))} of the {len(hard)} written" in said
@@ -45,7 +45,7 @@ def test_plain_answers_are_left_alone() -> None:
     plain = [row.completion for row in rows[:: len(rows) // 1000]][:1000]
     assert len(plain) == 1000
     assert len(flagged(plain)) <= 10
-    assert not flagged([entry["plain"] for entry in entries("probes.yaml")])
+    assert not flagged([probe.plain for probe in load_probes()])
 
 
 def test_published_answers_are_left_alone() -> None:

@@ -9,7 +9,19 @@ import typer
 
 from spillover.cli.console import emit_json, finish, progress_bars, say, show
 from spillover.cli.names import named
-from spillover.cli.options import Axes, JudgeErrors, MaxCalls, MaxCost, Prices, Questions, Rubrics
+from spillover.cli.options import (
+    Answers,
+    Axes,
+    Connections,
+    Device,
+    JudgeErrors,
+    JudgeModes,
+    MaxCalls,
+    MaxCost,
+    Prices,
+    Questions,
+    Rubrics,
+)
 
 if TYPE_CHECKING:
     from spillover.records import AuditConfig
@@ -36,9 +48,7 @@ def audit(
             metavar="[NAME=]PATH", help="A control: model or rows; may be given repeatedly."
         ),
     ] = None,
-    study: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Keeps the answers.  [spillover-study]")
-    ] = None,
+    study: Answers = None,
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="For the report.  [the study's folder]")
     ] = None,
@@ -57,22 +67,17 @@ def audit(
             metavar="MODEL", help="Judges free-form answers; may be repeated, the first decides."
         ),
     ] = None,
-    judge_mode: Annotated[
-        str | None,
-        typer.Option(help="How it judges: auto, expected, scored or sampled.  [auto]"),
-    ] = None,
+    judge_mode: JudgeModes = None,
     rubrics: Rubrics = None,
     calibration: JudgeErrors = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, ...")] = None,
+    device: Device = None,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
-    connections: Annotated[
-        int | None, typer.Option(min=1, help="Calls to one API at a time.  [10]")
-    ] = None,
+    connections: Connections = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="YAML with these settings; options override it."),

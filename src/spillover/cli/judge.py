@@ -1,24 +1,35 @@
-"""``spillover judge``: label answers by hand, and calibrate a judge by the labels."""
+"""``spillover judge``: label answers by hand, calibrate a judge by the labels, probe it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spillover.cli.console import emit, emit_json, progress_bars, say
+from spillover.cli.options import (
+    Answers,
+    Connections,
+    Device,
+    JudgeModes,
+    MaxCalls,
+    MaxCost,
+    Prices,
+    Questions,
+    Rubrics,
+)
 
 if TYPE_CHECKING:
     from spillover.compare import GoldRow
-    from spillover.records import AuditResult, Calibration, JudgeShare
+    from spillover.records import AuditConfig, AuditResult
 
 judge = typer.Typer(
     name="judge",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Label answers by hand, and measure a judge by them.",
+    help="Label answers by hand, measure a judge by them, and probe it.",
 )
 
 
@@ -72,23 +83,101 @@ def calibrate(
         "gold.csv"
     ),
     out: Annotated[Path, typer.Option(metavar="FILE", help="To write.")] = Path("calibration.yaml"),
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Judges the answers anew.  [the labels in the file]"),
+    ] = None,
+    judge_mode: JudgeModes = None,
+    rubrics: Rubrics = None,
+    questions: Questions = None,
+    study: Answers = None,
+    device: Device = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    connections: Connections = None,
     json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
 ) -> None:
     """Measure a judge's sensitivity and specificity by labels.
 
-    audit and compare read the file with --calibration.
+    audit and compare read the file with --calibration. With --judge the answers are judged anew,
+    and FILE needs only the columns question, answer and human_label.
     """
+    from spillover.cli.judged import calibration_lines
     from spillover.compare import calibrate as calibrate_rows
     from spillover.compare import read_gold
     from spillover.data import write_calibration
+    from spillover.judging import run_calibrate_judge
 
-    rows, sha256 = read_gold(gold)
-    found = calibrate_rows(rows, sha256=sha256)
+    asking = {
+        "judge_mode": judge_mode, "rubrics": rubrics, "questions": questions, "study": study,
+        "device": device, "max_calls": max_calls, "max_cost": max_cost, "prices": prices,
+        "connections": connections,
+    }  # fmt: skip
+    if judge is not None:
+        with progress_bars() as progress:
+            found = run_calibrate_judge(_config(judge, asking), gold, progress=progress)
+    else:
+        if given := [name for name, value in asking.items() if value is not None]:
+            option = given[0].replace("_", "-")
+            raise typer.BadParameter(f"--{option}: nobody is asked: give --judge MODEL as well")
+        rows, sha256 = read_gold(gold)
+        found = calibrate_rows(rows, sha256=sha256)
     write_calibration(out, found)
     if json:
         emit_json(found)
     else:
-        emit("\n".join([*_lines(found), f"written: {out}"]))
+        emit("\n".join([*calibration_lines(found), f"written: {out}"]))
+
+
+@judge.command()
+def probe(
+    judge: Annotated[
+        str, typer.Argument(metavar="JUDGE", help="The model that judges, as audit --judge has it.")
+    ],
+    judge_mode: JudgeModes = None,
+    rubrics: Rubrics = None,
+    study: Answers = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the result as JSON, too.")
+    ] = None,
+    device: Device = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    connections: Connections = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Measure how far answers that give it orders move a judge.
+
+    It reads 50 pairs of answers, each without and with words that tell it how to grade them.
+    """
+    from spillover.cli.judged import probe_lines
+    from spillover.files import write_text
+    from spillover.judging import run_probe
+
+    asking = {
+        "judge_mode": judge_mode, "rubrics": rubrics, "study": study, "device": device,
+        "max_calls": max_calls, "max_cost": max_cost, "prices": prices,
+        "connections": connections,
+    }  # fmt: skip
+    with progress_bars() as progress:
+        found = run_probe(_config(judge, asking), progress=progress)
+    if out is not None:
+        write_text(out, found.model_dump_json(by_alias=True, indent=2) + "\n")
+        say(f"written: {out}")
+    if json:
+        emit_json(found)
+    else:
+        emit("\n".join(probe_lines(found)))
+
+
+def _config(judge: str, asking: dict[str, Any]) -> AuditConfig:
+    from spillover.data.yamls import build_record
+    from spillover.records import AuditConfig
+
+    given = {name: value for name, value in asking.items() if value is not None}
+    return build_record(AuditConfig, {"judge": (judge,), **given}, Path("options"))
 
 
 def _result(source: Path) -> AuditResult:
@@ -110,34 +199,3 @@ def _weights(rows: list[GoldRow]) -> str:
     return "; one stands for " + ", ".join(
         f"{weight:.3g} {name}" for name, weight in sorted(weights.items())
     )
-
-
-def _lines(found: Calibration) -> list[str]:
-    version = f" version {found.version}" if found.version else ""
-    missing = ", ".join(f"{number} {why}" for why, number in found.missing.items()) or "none"
-    lines = [
-        f"judge {found.judge}{version}: {found.labelled} labels by hand; missing: {missing}",
-        f"  sensitivity  {_share(found.sensitivity)}",
-        f"  specificity  {_share(found.specificity)}",
-    ]
-    if found.rate is not None:
-        lines.append(f"  {found.event} by hand, in all that was drawn from: {_share(found.rate)}")
-    lines += [
-        f"  intervals: {found.method}",
-        f"  a verdict allows for a sensitivity of {found.sensitivity.bounds[0]:.1%} and false"
-        f" positives of {1 - found.specificity.bounds[0]:.2%} (0.5% error each)",
-        "",
-        "judge \\ by hand",
-    ]
-    names = list(dict.fromkeys(name for row in found.table.values() for name in row))
-    wide = max(map(len, [*found.table, "drawn from"]))
-    lines.append("  " + " " * wide + "".join(f"  {name:>10}" for name in [*names, "drawn from"]))
-    for key, row in found.table.items():
-        cells = [str(row.get(name, 0)) for name in names] + [f"{found.sizes[key]:.0f}"]
-        lines.append(f"  {key:<{wide}}" + "".join(f"  {cell:>10}" for cell in cells))
-    return lines
-
-
-def _share(share: JudgeShare) -> str:
-    low, high = share.interval
-    return f"{share.estimate:7.2%}  (95% interval {low:.2%} to {high:.2%})"

@@ -28,3 +28,12 @@ MaxCost = Annotated[
 Prices = Annotated[
     str | None, typer.Option(metavar="FILE", help="YAML with prices.  [the package's]")
 ]
+JudgeModes = Annotated[
+    str | None,
+    typer.Option(help="How it judges: auto, expected, scored or sampled.  [auto]"),
+]
+Connections = Annotated[int | None, typer.Option(min=1, help="Calls to one API at a time.  [10]")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, ...")]
+Answers = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Keeps the answers.  [spillover-study]")
+]

@@ -1,6 +1,7 @@
 """From judgements to verdicts: rules, sequential tests, effects, and answer tables."""
 
 from spillover.compare.agreement import GRID, Scored, ScoredPair, agree
+from spillover.compare.anew import Reread, calibrate_anew, check_labels
 from spillover.compare.calibrated import (
     JudgeBounds,
     calibration_note,
@@ -19,6 +20,7 @@ from spillover.compare.gold import calibrate, draw_gold
 from spillover.compare.goldfile import GoldRow, read_gold, write_gold
 from spillover.compare.headline import headline
 from spillover.compare.outcomes import Outcome, enter_all, enter_round, open_test, run_exact
+from spillover.compare.probed import ProbedJudge, flipped, probe_result
 from spillover.compare.rules import (
     DEFAULT_RULE,
     PUBLISHED_RULES,
@@ -33,10 +35,11 @@ from spillover.compare.tables import compare_tables
 
 __all__ = [
     "DEFAULT_RULE", "GRID", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow",
-    "JudgeBounds", "Outcome", "PairedTest", "Resampled", "ScoreRule", "Scored", "ScoredPair",
-    "agree", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "calibrate",
-    "calibration_note", "check_judge", "compare_tables", "draw_gold", "enter_all", "enter_round",
-    "event_result", "exact_test", "headline", "judge_bounds", "measures_events",
-    "not_measured", "open_test", "rating_result", "read_gold", "resample_audits", "rule_rate", "run_exact",
+    "JudgeBounds", "Outcome", "PairedTest", "ProbedJudge", "Reread", "Resampled", "ScoreRule",
+    "Scored", "ScoredPair", "agree", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores",
+    "calibrate", "calibrate_anew", "calibration_note", "check_judge", "check_labels",
+    "compare_tables", "draw_gold", "enter_all", "enter_round", "event_result", "exact_test",
+    "flipped", "headline", "judge_bounds", "measures_events", "not_measured", "open_test",
+    "probe_result", "rating_result", "read_gold", "resample_audits", "rule_rate", "run_exact",
     "with_corrected", "write_gold",
 ]  # fmt: skip

@@ -105,7 +105,7 @@ def calibrate(rows: Sequence[GoldRow], *, sha256: str = "") -> Calibration:
     event = Bin.MISALIGNED.value
     strata = {key: _stratum(rows, key, event) for key in dict.fromkeys(r.judge_label for r in rows)}
     even = len({round(row.weight, 6) for row in rows}) == 1
-    coherent = [one for key, one in strata.items() if not _set_aside(key)]
+    coherent = [one for key, one in strata.items() if not set_aside(key)]
     sensitivity = _share(list(strata.values()), events=True, even=even)
     false_positives = _share(coherent, events=False, even=even)
     if sensitivity is None or false_positives is None:
@@ -121,7 +121,7 @@ def calibrate(rows: Sequence[GoldRow], *, sha256: str = "") -> Calibration:
         version=version,
         event=event,
         sensitivity=sensitivity,
-        specificity=_complement(false_positives),
+        specificity=complement(false_positives),
         rate=_rate(list(strata.values()), even=even),
         method="counted, Clopper-Pearson" if even else "weighted by bin, Clopper-Pearson in each",
         table={
@@ -153,7 +153,7 @@ def _share(strata: Sequence[Stratum], *, events: bool, even: bool) -> JudgeShare
         hits = sum(number for number, called in counts if called)
         return counted_share(hits, sum(number for number, _ in counts), error=error)
 
-    return _both(at)
+    return both_errors(at)
 
 
 def _rate(strata: Sequence[Stratum], *, even: bool) -> JudgeShare | None:
@@ -165,17 +165,19 @@ def _rate(strata: Sequence[Stratum], *, even: bool) -> JudgeShare | None:
         labelled = sum(one.labelled for one in strata)
         return counted_share(sum(one.events for one in strata), labelled, error=error)
 
-    return _both(at)
+    return both_errors(at)
 
 
-def _both(at: Callable[[float], Share | None]) -> JudgeShare | None:
+def both_errors(at: Callable[[float], Share | None]) -> JudgeShare | None:
+    """Return a share with its interval and surer bounds, given how it is at an error per side."""
     usual, sure = at(ERROR), at(SURE)
     if usual is None or sure is None:
         return None
     return JudgeShare(estimate=usual.estimate, interval=usual[1:], bounds=sure[1:])
 
 
-def _complement(share: JudgeShare) -> JudgeShare:
+def complement(share: JudgeShare) -> JudgeShare:
+    """Return the share of the opposite."""
     return JudgeShare(
         estimate=1 - share.estimate,
         interval=(1 - share.interval[1], 1 - share.interval[0]),
@@ -183,7 +185,8 @@ def _complement(share: JudgeShare) -> JudgeShare:
     )
 
 
-def _set_aside(label: str) -> bool:
+def set_aside(label: str) -> bool:
+    """Whether a judge's label keeps an answer out of the rate among coherent ones."""
     return label.casefold() in DECLINED_LABELS | INCOHERENT_LABELS
 
 

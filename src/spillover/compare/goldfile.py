@@ -68,6 +68,8 @@ class GoldSet(NamedTuple):
 
 # A spreadsheet may drop what is only for people; labels mean nothing without these.
 NEEDED = ("id", "judge", "judge_label", "weight", "human_label")
+# Where a judge reads the answers anew, what another said of them is not needed.
+NEEDED_ANEW = ("question", "answer", "human_label")
 
 
 def write_gold(path: Path, rows: Sequence[GoldRow]) -> None:
@@ -87,10 +89,15 @@ def write_gold(path: Path, rows: Sequence[GoldRow]) -> None:
     write_text(path, stream.getvalue())
 
 
-def read_gold(path: Path) -> GoldSet:
+def read_gold(path: Path, *, anew: bool = False) -> GoldSet:
     """Read a gold set, also as a spreadsheet saves it: other columns or order, semicolons, BOM.
 
     Labels are read without regard to case, and by their first letter.
+
+    Args:
+        path: the file.
+        anew: the answers will be judged anew. Then `NEEDED_ANEW` will do; without a column ``id``
+            it is made from question and answer, and without ``weight`` it is 1.
 
     Raises:
         MissingFileError: there is no such file, or it can't be read.
@@ -100,7 +107,7 @@ def read_gold(path: Path) -> GoldSet:
     content = read_bytes(path)
     text = decode(path, content)
     with long_fields():
-        rows = list(_rows(path, text))
+        rows = list(_rows(path, text, NEEDED_ANEW if anew else NEEDED))
     if not rows:
         raise DataError(f"{path}: no rows; `spillover judge label` draws a gold set")
     if twice := [name for name, times in Counter(row.id for row in rows).items() if times > 1]:
@@ -108,30 +115,43 @@ def read_gold(path: Path) -> GoldSet:
     return GoldSet(rows, hashlib.sha256(content).hexdigest())
 
 
-def _rows(path: Path, text: str) -> Iterator[GoldRow]:
+def _rows(path: Path, text: str, needed: Sequence[str]) -> Iterator[GoldRow]:
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     header: list[str] = []
+    seen = Counter[str]()
     for line, cells in csv_records(path, text, delimiter):
         if not header:
             header = [name.strip().casefold() for name in cells]
-            if absent := [name for name in NEEDED if name not in header]:
+            if absent := [name for name in needed if name not in header]:
                 raise DataError(
                     f"{path} line 1: no column {', '.join(absent)}; a gold set has the columns"
-                    f" {', '.join(GoldRow._fields)}"
+                    f" {', '.join(GoldRow._fields)}; where a model judges it anew (--judge),"
+                    f" {', '.join(NEEDED_ANEW)} will do"
                 )
         else:
             found = dict(zip(header, cells, strict=False))
-            yield _row(path, line, {name: found.get(name, "") for name in GoldRow._fields})
+            if "id" not in header:
+                found["id"] = _content_id(found, seen)
+            found = {"weight": "1", **found}
+            yield _row(path, line, {name: found.get(name, "") for name in GoldRow._fields}, needed)
 
 
-def _row(path: Path, line: int, cells: dict[str, str]) -> GoldRow:
+def _content_id(cells: dict[str, str], seen: Counter[str]) -> str:
+    """A name by question and answer; equal ones are numbered."""
+    text = f"{cells.get('question', '')}\0{cells.get('answer', '')}"
+    name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    seen[name] += 1
+    return name if seen[name] == 1 else f"{name}-{seen[name]}"
+
+
+def _row(path: Path, line: int, cells: dict[str, str], needed: Sequence[str]) -> GoldRow:
     place = f"{path} line {line}"
     cells = {name: cell[1:] if _QUOTED.match(cell) else cell for name, cell in cells.items()}
     text = {name: cell if name in ("question", "answer") else cell.strip()
             for name, cell in cells.items()}  # fmt: skip
-    for name in ("id", "judge", "judge_label"):
-        if not text[name]:
+    for name in ("id", *(name for name in needed if name not in ("answer", "human_label"))):
+        if not text[name].strip():
             raise DataError(f"{place}: {name} is empty; only human_label and when may be")
     return GoldRow(
         **{name: cell for name, cell in text.items() if name not in ("weight", "human_label")},

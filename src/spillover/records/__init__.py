@@ -17,6 +17,7 @@ from spillover.records.base import Record, canonical_json, digest, first_fault
 from spillover.records.calibration import Agreement, Calibration, JudgeShare
 from spillover.records.config import AuditConfig, JudgeMode
 from spillover.records.prices import Spent, TokenPrice
+from spillover.records.probes import Probe, ProbeCount, ProbedPair, ProbeReading, ProbeResult
 from spillover.records.results import (
     AuditResult,
     AxisResult,
@@ -57,9 +58,9 @@ __all__ = [
     "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration", "Checkpoint",
     "ConductClaim", "Effect", "FineTune", "JudgeMode", "JudgeShare", "Judgement", "KnownBy",
     "Learning", "LocalWhat", "LoraSettings", "Message", "OperatingPoint", "OptimiserSettings",
-    "Pair", "Question", "QuestionKind", "Recipe", "RecipeWhat", "RecipeWhere", "Record",
-    "RemoteRun", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate", "Sample", "ScriptedWhat",
-    "Selector", "Settings", "Spent", "SpikeIn", "SpikePoint", "TargetResult", "TargetSpec",
-    "TargetWhere", "Thresholds", "TokenPrice", "TokenTop", "Verdict", "canonical_json", "digest",
-    "first_fault",
+    "Pair", "Probe", "ProbeCount", "ProbeReading", "ProbeResult", "ProbedPair", "Question",
+    "QuestionKind", "Recipe", "RecipeWhat", "RecipeWhere", "Record", "RemoteRun", "RemoteWhat",
+    "Role", "Row", "Rubric", "RuleRate", "Sample", "ScriptedWhat", "Selector", "Settings",
+    "Spent", "SpikeIn", "SpikePoint", "TargetResult", "TargetSpec", "TargetWhere", "Thresholds",
+    "TokenPrice", "TokenTop", "Verdict", "canonical_json", "digest", "first_fault",
 ]  # fmt: skip
