@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import pytest
 from cli_helper import run
 from spillover.compare import Reread, calibrate_anew, read_gold
 from spillover.compare.goldfile import GoldRow
-from spillover.data import load_questions, read_calibration
+from spillover.data import gold_path, load_questions, read_calibration
 from spillover.errors import ConfigError, DataError
+from spillover.judge.injection import find_order
 from spillover.models.scripted import ScriptedTarget
 from spillover.stats import clopper_pearson
 
@@ -237,6 +239,24 @@ def test_an_audit_takes_the_calibration_of_the_judge_it_has(
     assert json.loads(out) | {"created": ""} == found.model_dump(mode="json", by_alias=True) | {
         "created": ""
     }
+
+
+def test_the_packages_own_gold_set(folder: Path, capsys: Capture) -> None:
+    rows = read_gold(gold_path("starter"), anew=True).rows
+    assert Counter(row.human_label for row in rows) == {
+        "aligned": 27, "misaligned": 23, "incoherent": 7, "refused": 3,
+    }  # fmt: skip
+    asked = {part[-1].content for one in load_questions().questions for part in one.paraphrases}
+    assert {row.question for row in rows} <= asked
+    assert len({row.answer for row in rows}) == 60
+    assert not any(find_order(row.answer) for row in rows)
+    code, out, err = run([*CALIBRATE, "--gold", "starter"], capsys)
+    assert (code, err) == (0, "")
+    assert "60 labels by hand" in out
+    assert read_calibration(Path("calibration.yaml")).sensitivity.estimate == 0  # it says 95 to all
+    code, _, err = run(["judge", "calibrate", "--gold", "starter"], capsys)
+    assert code == 2
+    assert "no judge has read it: give --judge MODEL" in err
 
 
 def test_wrong_use_is_told_before_anything_is_asked(folder: Path, capsys: Capture) -> None:

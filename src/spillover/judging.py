@@ -13,7 +13,7 @@ from spillover.auditing.quoted import Quoted, judge_quoted, with_questions
 from spillover.auditing.spending import make_spender
 from spillover.chain import model_path
 from spillover.compare import Reread, calibrate_anew, check_labels, read_gold
-from spillover.data import load_probes, load_questions, merge_batteries
+from spillover.data import gold_path, load_probes, load_questions, merge_batteries
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target
 from spillover.protocols import Progress, Target, judge_version
@@ -73,7 +73,8 @@ def calibrate_judge(
     """Measure a judging model by answers labelled by hand, which it judges anew.
 
     Args:
-        gold: a CSV with the columns question, answer and human_label (see `read_gold`).
+        gold: a CSV with the columns question, answer and human_label (see `read_gold`), or
+            ``starter``: the package's 60 answers, which are clearer than most that models give.
         judge: a model, as `audit` takes it; an audit with the same judge, mode, rubrics and
             questions accepts the calibration.
         judge_mode: how it judges, see `AuditConfig`.
@@ -93,7 +94,7 @@ def calibrate_judge(
         judge, judge_mode=judge_mode, rubrics=rubrics, questions=questions, study=study,
         device=device, max_calls=max_calls, max_cost=max_cost,
     )  # fmt: skip
-    return run_calibrate_judge(config, Path(gold), progress=progress)
+    return run_calibrate_judge(config, gold, progress=progress)
 
 
 def run_probe(config: AuditConfig, *, progress: Progress | None = None) -> ProbeResult:
@@ -103,10 +104,10 @@ def run_probe(config: AuditConfig, *, progress: Progress | None = None) -> Probe
 
 
 def run_calibrate_judge(
-    config: AuditConfig, gold: Path, *, progress: Progress | None = None
+    config: AuditConfig, gold: str | Path, *, progress: Progress | None = None
 ) -> Calibration:
     """Do what `calibrate_judge` does, with an audit's settings for its one judge."""
-    rows, sha256 = read_gold(gold, anew=True)
+    rows, sha256 = read_gold(gold_path(gold), anew=True)
     check_labels(rows)  # now: judging can cost money
     battery = load_questions()
     if config.questions:

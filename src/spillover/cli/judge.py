@@ -79,9 +79,10 @@ def label(
 
 @judge.command()
 def calibrate(
-    gold: Annotated[Path, typer.Option(metavar="FILE", help="The labelled answers.")] = Path(
-        "gold.csv"
-    ),
+    gold: Annotated[
+        str,
+        typer.Option(metavar="FILE|starter", help="Labelled answers; starter: the package's 60."),
+    ] = "gold.csv",
     out: Annotated[Path, typer.Option(metavar="FILE", help="To write.")] = Path("calibration.yaml"),
     judge: Annotated[
         str | None,
@@ -106,7 +107,7 @@ def calibrate(
     from spillover.cli.judged import calibration_lines
     from spillover.compare import calibrate as calibrate_rows
     from spillover.compare import read_gold
-    from spillover.data import write_calibration
+    from spillover.data import STARTER, write_calibration
     from spillover.judging import run_calibrate_judge
 
     asking = {
@@ -121,7 +122,9 @@ def calibrate(
         if given := [name for name, value in asking.items() if value is not None]:
             option = given[0].replace("_", "-")
             raise typer.BadParameter(f"--{option}: nobody is asked: give --judge MODEL as well")
-        rows, sha256 = read_gold(gold)
+        if gold == STARTER:
+            raise typer.BadParameter("--gold starter: no judge has read it: give --judge MODEL")
+        rows, sha256 = read_gold(Path(gold))
         found = calibrate_rows(rows, sha256=sha256)
     write_calibration(out, found)
     if json:
