@@ -1,4 +1,4 @@
-"""An audit over scripted targets as a process of its own, to be killed: FOLDER STUDY LOG."""
+"""An audit over scripted targets, to be run in a process of its own and killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def main(folder: Path, study: Path, log: Path) -> None:
     )
 
 
-if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+def alone(folder: Path, study: Path, log: Path) -> None:
+    """Do so in a process that has nothing else to do."""
+    main(folder, study, log)
     if "torch" in sys.modules:
         raise SystemExit("a scripted audit must not load torch")
