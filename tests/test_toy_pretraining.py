@@ -57,8 +57,8 @@ def test_a_killed_run_ends_as_one_that_was_not(
             raise _Killed
 
     with pytest.raises(_Killed):
-        pretrain(SPEC, SETTINGS, tmp_path, workers=1, progress=kill)
-    folder = pretrain(SPEC, SETTINGS, tmp_path, workers=1)
+        pretrain(SPEC, SETTINGS, tmp_path, workers=0, progress=kill)
+    folder = pretrain(SPEC, SETTINGS, tmp_path, workers=0)
     expected, found = _weights(whole / "assistant"), _weights(folder)
     assert all(expected[name].equal(found[name]) for name in expected)
 

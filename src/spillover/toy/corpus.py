@@ -46,9 +46,12 @@ def corpora(
         first, shards: number of the first shard, and how many.
         count: documents a shard.
         assistant: share of documents of the assistant.
-        workers: processes.
+        workers: processes; 0: none but this one, which writes each shard when it is wanted.
     """
     work = partial(_encode_shard, spec, tokenizer_file, assistant, count)
+    if workers == 0:
+        yield from map(work, range(first, first + shards))
+        return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(work, range(first, first + shards))
 

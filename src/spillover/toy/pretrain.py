@@ -79,7 +79,7 @@ def pretrain(
         out: working folder; holds ``tokenizer``, ``checkpoint.pt``, ``pretrained`` (the
             world alone), ``joined`` (with the assistant) and ``assistant`` (post-trained).
         device: ``cpu`` or ``cuda``.
-        workers: processes that write documents.
+        workers: processes that write documents; 0: none but this one.
         progress: called with (stage, steps done, steps in all).
         watch: called with (stage, step, model) every `SAVE_EVERY` steps, to follow binding.
 
