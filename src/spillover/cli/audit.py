@@ -9,7 +9,19 @@ import typer
 
 from spillover.cli.console import emit_json, finish, progress_bars, say, show
 from spillover.cli.names import named
-from spillover.cli.options import Axes, JudgeErrors, MaxCalls, MaxCost, Prices, Questions, Rubrics
+from spillover.cli.options import (
+    Axes,
+    DeviceOrNone,
+    Dtype,
+    JudgeErrors,
+    MaxCalls,
+    MaxCost,
+    Prices,
+    Quantize,
+    Questions,
+    Rubrics,
+    TrustRemoteCode,
+)
 
 if TYPE_CHECKING:
     from spillover.records import AuditConfig
@@ -66,7 +78,10 @@ def audit(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, ...")] = None,
+    device: DeviceOrNone = None,
+    dtype: Dtype = None,
+    quantize: Quantize = None,
+    trust_remote_code: TrustRemoteCode = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
@@ -105,6 +120,9 @@ def audit(
         "calibration": calibration,
         "skip_bad": skip_bad or None,
         "device": device,
+        "dtype": dtype,
+        "quantize": quantize,
+        "trust_remote_code": trust_remote_code or None,
         "max_calls": max_calls,
         "max_cost": max_cost,
         "prices": prices,
