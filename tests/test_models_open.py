@@ -256,7 +256,7 @@ def test_code_that_comes_with_a_model_is_not_run(base, tmp_path):
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"}}  # fmt: skip
     (base / "config.json").write_text(json.dumps(config))
     (base / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()")
-    _cannot_open(describe_target(str(base)), "can't load")
+    _cannot_open(describe_target(str(base)), "code of its own .*own.C, own.M.*--trust-remote-code")
     assert not (tmp_path / "ran").exists()
 
 

@@ -19,7 +19,7 @@ from spillover.models.chat import Chat
 from spillover.models.load import load_tokenizer
 from spillover.models.open import describe_target, open_target
 from spillover.records import Ask, FineTune, Row, Settings
-from spillover.train import load_finetune, train
+from spillover.train import load_finetune, sft, train
 from spillover.train.examples import encode, split
 
 
@@ -273,6 +273,49 @@ def test_bfloat16_trains_too(base, tmp_path):
     assert found.learning.learnt
     state = (tmp_path / "x" / "adapter" / "adapter_model.safetensors").read_bytes()
     assert b"F32" in state[:4000]  # the adapter itself stays in full precision
+
+
+def test_qlora_prepares_a_base_in_four_bits(base, tmp_path, monkeypatch):
+    """The base is a stand-in in bfloat16: what the loader and peft are told is what is tested."""
+    told: dict = {}
+
+    def load_model(text, *, quantize, device, **more):
+        told.update(quantize=quantize, device=device, **more)
+        return real_load(text, **more)
+
+    def prepare(model, **more):
+        told["prepared"] = more
+        return real_prepare(model, **more)
+
+    real_load, real_prepare = sft.load_model, sft.prepare_model_for_kbit_training
+    monkeypatch.setattr(sft, "load_model", load_model)
+    monkeypatch.setattr(sft, "prepare_model_for_kbit_training", prepare)
+    rows = train_rows.learnable(40)
+    settings = {
+        "max_steps": 30,
+        "learning_rate": 1e-2,
+        "quantize": "4bit",
+        "dtype": "bfloat16",
+    }
+    recipe = train_rows.recipe(base, rows, optimiser=settings)
+    found = train(recipe, rows, out=tmp_path / "x", device="cuda")
+    assert told == {
+        "quantize": "4bit",
+        "device": "cuda",
+        "dtype": "bfloat16",
+        "trust_remote_code": False,
+        "prepared": {"use_gradient_checkpointing": False},
+    }
+    assert found.learning.learnt
+    state = (tmp_path / "x" / "adapter" / "adapter_model.safetensors").read_bytes()
+    assert b"BF16" not in state[:4000]
+
+
+def test_the_adapter_of_a_quantised_base_is_float32_again():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)).bfloat16()
+    model[0].requires_grad_(False)
+    sft._adapter_in_float32(model)
+    assert [p.dtype for p in model.parameters()] == [torch.bfloat16] * 2 + [torch.float32] * 2
 
 
 class TestLoading:

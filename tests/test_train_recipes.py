@@ -17,7 +17,7 @@ def base(tmp_path_factory):
 
 
 def test_every_preset_is_a_whole_recipe(base):
-    assert {"api", "default", "small", "toy"} <= set(preset_names())
+    assert {"api", "default", "qlora", "small", "toy"} <= set(preset_names())
     for name in preset_names():
         preset = load_preset(name)
         assert preset.about
@@ -50,10 +50,12 @@ def test_identity_is_content_not_place_or_name(base, tmp_path):
 @pytest.mark.parametrize(
     ("more", "kind", "words"),
     [
-        ({"preset": "huge"}, UnknownNameError, "default, small, toy"),
+        ({"preset": "huge"}, UnknownNameError, "default, qlora, small, toy"),
         ({"lora": {"rank": 0}}, ConfigError, "rank"),
         ({"optimiser": {"momentum": 1}}, ConfigError, "momentum"),
         ({"held_out": 1.0}, ConfigError, "held_out"),
+        ({"optimiser": {"quantize": "4bit"}}, ConfigError, "4bit base computes in bfloat16"),
+        ({"optimiser": {"quantize": "3bit"}}, ConfigError, "quantize"),
     ],
 )
 def test_bad_settings(base, more, kind, words):

@@ -12,6 +12,7 @@ from spillover.auditing.asking import Pace
 from spillover.auditing.calibrated import bounds_of, with_calibration
 from spillover.auditing.choose import choose_instrument
 from spillover.auditing.measured import keep_spike_in, spike_key
+from spillover.auditing.naming import describe_named
 from spillover.auditing.panel import seated
 from spillover.auditing.spending import Spender, make_spender
 from spillover.auditing.spikes import (
@@ -20,12 +21,10 @@ from spillover.auditing.spikes import (
     bench,
     check_cover,
 )
-from spillover.chain import model_path
 from spillover.compare import Outcome, Resampled, resample_audits
 from spillover.compare.spikes import SHARES
 from spillover.data import names_known
 from spillover.errors import ConfigError
-from spillover.models.open import describe_target
 from spillover.protocols import Instrument, JointJudge, Judge, Progress, judge_parts
 from spillover.records import AuditConfig, Bin, SpikeIn, TargetSpec
 from spillover.stats.bounds import clopper_pearson
@@ -112,18 +111,18 @@ def run_calibrate(
         raise ConfigError(f"{audits} audits are too few for a share: at least {LEAST_AUDITS}")
     if config.base is None:
         raise ConfigError("nothing to calibrate on: give the base model")
-    base = _spec(config.base, "base", config.device)
+    base = describe_named(config, config.base, name="base")
     spender = _spender(config, bad)
     progress = spender.watch(progress)
     with Study(config.study) as study:
-        panel = [_spec(name, None, config.device) for name in config.judge]
+        panel = [describe_named(config, name) for name in config.judge]
         judges = seated(panel, study, spender, progress)
         tools = instrument or choose_instrument(config, base, (), (), judges=judges)
         tools = with_calibration(tools, config.calibration)
         made = bench(tools, study, config.seed, spender, Pace(progress))
         size = _size(made, answers)
         own = made.base(base, size)
-        known = _known(made, bad, size, oracle, config.device)
+        known = _known(made, bad, size, oracle, config)
         notes = (*known.notes, *check_cover(made.plan, known))
         _check_shares(shares, known.covered, len(made.plan.questions))
         found = resample_audits(
@@ -141,10 +140,6 @@ def run_calibrate(
         result = result.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
         keep_spike_in(study.path, result)
     return result
-
-
-def _spec(name: str, shown: str | None, device: str) -> TargetSpec:
-    return describe_target(model_path(name), name=shown, device=device)
 
 
 def _is_file(bad: str) -> bool:
@@ -176,13 +171,13 @@ def _known(
     bad: str,
     size: int,
     oracle: Judge | JointJudge | None,
-    device: str,
+    config: AuditConfig,
 ) -> KnownBad:
     if _is_file(bad):
         return made.bad_file(Path(bad))
     if oracle is None and made.plan.instrument.simulated:
         oracle = made.judge  # exact: the toy world knows every reply it can give
-    return made.bad_target(_spec(bad, None, device), size, oracle)
+    return made.bad_target(describe_named(config, bad), size, oracle)
 
 
 def _check_shares(shares: Sequence[float], covered: int, questions: int) -> None:

@@ -12,15 +12,23 @@ from spillover.auditing.calibrated import with_calibration
 from spillover.auditing.choose import choose_instrument, lacking_judge, not_asked
 from spillover.auditing.crew import make_plans
 from spillover.auditing.learnt import find_finetune
+from spillover.auditing.naming import base_and_target, describe_named
 from spillover.auditing.panel import seated
 from spillover.auditing.spending import audit_spender, forecast
 from spillover.auditing.topics import topics_note
 from spillover.auditing.training import train_data
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
 from spillover.errors import ConfigError
-from spillover.models.open import describe_target
 from spillover.protocols import Instrument, Progress
-from spillover.records import AuditConfig, AuditResult, JudgeMode, Row, TargetSpec
+from spillover.records import (
+    AuditConfig,
+    AuditResult,
+    Dtype,
+    JudgeMode,
+    Quantize,
+    Row,
+    TargetSpec,
+)
 from spillover.store import Study
 
 Notice = Callable[[str], object]
@@ -39,6 +47,9 @@ def audit(
     seed: int = 0,
     skip_bad: bool = False,
     device: str = "auto",
+    dtype: Dtype | None = None,
+    quantize: Quantize | None = None,
+    trust_remote_code: bool = False,
     judge: str | Path | Sequence[str | Path] = (),
     judge_mode: JudgeMode = "auto",
     max_calls: int | None = None,
@@ -63,7 +74,7 @@ def audit(
         recipe: preset for fine-tunes made here.
         seed: of fine-tunes made here, and of the asks.
         skip_bad: leave out training rows that can't be used; a note in the result counts them.
-        device: ``auto``, ``cpu``, ``cuda``, ...
+        device, dtype, quantize, trust_remote_code: of local models, see `AuditConfig`.
         judge: a model that judges free-form answers, or several; the first one's judgements count.
         judge_mode: how they judge, see `AuditConfig`.
         max_calls: the most calls to models behind an API (``remote:PROVIDER/MODEL``), which need
@@ -86,6 +97,9 @@ def audit(
         seed=seed,
         skip_bad=skip_bad,
         device=device,
+        dtype=dtype,
+        quantize=quantize,
+        trust_remote_code=trust_remote_code,
         judge=tuple(map(str, [judge] if isinstance(judge, str | Path) else judge)),
         judge_mode=judge_mode,
         max_calls=max_calls,
@@ -117,12 +131,13 @@ def run_audit(
     """
     config = _data_apart(config)
     data = load_data(config.data, skip_bad=config.skip_bad) if config.data else _NO_DATA
-    base, target = _base_and_target(config)
+    base, target = base_and_target(config)
     spender = audit_spender(config)
     progress = spender.watch(progress)
     with Study(config.study) as study:
         maker = _Maker(config, study, base, progress, notice, [data.note] if data.note else [])
-        judges = seated(_judges(config), study, spender, progress)
+        panel = [describe_named(config, text) for text in config.judge]
+        judges = seated(panel, study, spender, progress)
 
         def choose(held_out: Sequence[Row]) -> Instrument:
             found = instrument or choose_instrument(
@@ -160,15 +175,6 @@ def run_audit(
             open=spender,
             progress=progress,
         )
-
-
-def model_path(text: str) -> str:
-    """Return what `describe_target` understands: ``toy:NAME`` becomes the folder of that model."""
-    if not text.startswith(_TOY):
-        return text
-    from spillover.toy import resolve_model
-
-    return str(resolve_model(text.removeprefix(_TOY)))
 
 
 def load_data(text: str, *, skip_bad: bool = False) -> Loaded:
@@ -211,7 +217,7 @@ class _Maker:
             if data.note:
                 self.notes.append(data.note)
             return self.train(name, data)
-        return describe_target(model_path(text), name=name, device=self.config.device)
+        return describe_named(self.config, text, name=name)
 
     def train(self, name: str, data: Loaded) -> TargetSpec:
         folder = train_data(
@@ -229,7 +235,7 @@ class _Maker:
             progress=self.progress,
             notice=lambda text: self.notice(f"{name}: {text}"),
         )
-        made = describe_target(str(folder), name=name, device=self.config.device)
+        made = describe_named(self.config, str(folder), name=name)
         self._pay(made)
         return made
 
@@ -258,28 +264,6 @@ class _Maker:
 
         what = finetune.recipe.what
         return split(rows, share=what.held_out, seed=what.seed).held_out
-
-
-def _base_and_target(config: AuditConfig) -> tuple[TargetSpec, TargetSpec | None]:
-    """Base, and the target unless it is still to be trained."""
-    target = None
-    if config.target is not None:
-        target = describe_target(model_path(config.target), device=config.device)
-    elif config.data is None:
-        raise ConfigError("nothing to audit: give a target, or training data (--data) and a base")
-    if config.base is not None:
-        return describe_target(model_path(config.base), name="base", device=config.device), target
-    if target is not None and target.where.adapter is not None:
-        return describe_target(target.where.model, name="base", device=config.device), target
-    if target is not None and (made := find_finetune(target)) is not None:  # behind an API
-        return describe_target(made.recipe.where.base, name="base", device=config.device), target
-    what = "training data needs a base model" if target is None else "a full model needs a base"
-    raise ConfigError(f"{what} to be held against: give --base")
-
-
-def _judges(config: AuditConfig) -> list[TargetSpec]:
-    """The models that judge."""
-    return [describe_target(model_path(text), device=config.device) for text in config.judge]
 
 
 def _data_apart(config: AuditConfig) -> AuditConfig:

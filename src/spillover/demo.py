@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from spillover.chain import audit, model_path
+from spillover.auditing.naming import model_path
+from spillover.chain import audit
 from spillover.errors import UnknownNameError
 from spillover.protocols import Progress
 from spillover.records import AuditResult, Verdict

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from spillover.auditing.naming import describe_named
 from spillover.auditing.panel import judge_mode, seat_panel, seated
 from spillover.auditing.probing import probe_model
 from spillover.auditing.quoted import Quoted, judge_quoted, with_questions
 from spillover.auditing.spending import make_spender
-from spillover.chain import model_path
 from spillover.compare import Reread, calibrate_anew, check_labels, read_gold
 from spillover.data import gold_path, load_probes, load_questions, merge_batteries
 from spillover.errors import ConfigError
-from spillover.models.open import describe_target
 from spillover.protocols import Progress, Target, judge_version
 from spillover.records import AuditConfig, Calibration, JudgeMode, ProbeResult
 from spillover.store import Study
@@ -148,7 +147,7 @@ def _bench(config: AuditConfig, progress: Progress | None) -> Generator[_Bench]:
         prices=config.prices,
         connections=config.connections,
     )
-    spec = describe_target(model_path(config.judge[0]), device=config.device)
+    spec = describe_named(config, config.judge[0])
     with Study(config.study) as study:
         (model,) = seated([spec], study, spender, spender.watch(progress))
         yield _Bench(study, model)

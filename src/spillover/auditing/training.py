@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from spillover.auditing.choose import is_toy
 from spillover.data import rows_digest
 from spillover.protocols import Progress
-from spillover.records import RemoteWhat, Row, TargetSpec
+from spillover.records import LocalWhat, RemoteWhat, Row, TargetSpec
 from spillover.train import make_recipe, train
 
 
@@ -20,6 +21,7 @@ def train_data(
     out: Path | None = None,
     folder: Path | None = None,
     preset: str | None = None,
+    optimiser: Mapping[str, Any] | None = None,
     data_path: str = "",
     skipped: int = 0,
     seed: int = 0,
@@ -33,11 +35,12 @@ def train_data(
 
     Args:
         name: what to call it.
-        base: a full model.
+        base: a full model; code of its own is run if its spec says so.
         rows: training rows.
         out: the fine-tune's folder; or
         folder: where to put it under its name and recipe.
         preset: name of a recipe; by default that for toy models on a toy model, else the default.
+        optimiser: settings of the recipe to change, by field name.
         data_path: where the rows lie, to show.
         skipped: how many rows were left out of them beforehand; kept in the record.
         seed: of the recipe.
@@ -55,6 +58,8 @@ def train_data(
         data=rows_digest(rows),
         data_path=data_path,
         preset=preset or ("toy" if is_toy(base) else None),
+        optimiser=optimiser,
+        trust_remote_code=isinstance(base.what, LocalWhat) and base.what.code is not None,
         seed=seed,
     )
     out = out or (folder or Path()) / f"{name}-{recipe.id[:12]}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillover.cli.console import emit, emit_json, progress_bars
-from spillover.cli.options import MaxCost, Prices
+from spillover.cli.options import Device, Dtype, MaxCost, Prices, Quantize, TrustRemoteCode
 
 if TYPE_CHECKING:
     from spillover.records import Answer, Ask, Message
@@ -51,7 +51,10 @@ def ask(
         list[str] | None,
         typer.Option(help="Score this reply instead of sampling one; may be given repeatedly."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = None,
+    quantize: Quantize = None,
+    trust_remote_code: TrustRemoteCode = False,
     max_calls: Annotated[
         int | None, typer.Option(min=1, help="Most calls to a model behind an API.")
     ] = None,
@@ -64,8 +67,8 @@ def ask(
 
     With --id and --times, the question's paraphrases take turns.
     """
+    from spillover.auditing.naming import model_path
     from spillover.auditing.spending import make_spender
-    from spillover.chain import model_path
     from spillover.errors import BudgetError
     from spillover.models.open import describe_target
     from spillover.records import Ask, Settings
@@ -73,7 +76,15 @@ def ask(
     for text in (question, system, *(score or ())):
         _check_text(text or "")
     forms = _forms(question, id)
-    spec = describe_target(model_path(target), adapter=adapter, system=system, device=device)
+    spec = describe_target(
+        model_path(target),
+        adapter=adapter,
+        dtype=dtype,
+        system=system,
+        device=device,
+        quantize=quantize,
+        trust_remote_code=trust_remote_code,
+    )
     spender = make_spender(
         [target], max_calls=max_calls, max_cost=max_cost, prices=prices, connections=connections
     )

@@ -13,14 +13,17 @@ from spillover.cli.options import (
     Answers,
     Axes,
     Connections,
-    Device,
+    DeviceOrNone,
+    Dtype,
     JudgeErrors,
     JudgeModes,
     MaxCalls,
     MaxCost,
     Prices,
+    Quantize,
     Questions,
     Rubrics,
+    TrustRemoteCode,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +76,10 @@ def audit(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
-    device: Device = None,
+    device: DeviceOrNone = None,
+    dtype: Dtype = None,
+    quantize: Quantize = None,
+    trust_remote_code: TrustRemoteCode = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
@@ -110,6 +116,9 @@ def audit(
         "calibration": calibration,
         "skip_bad": skip_bad or None,
         "device": device,
+        "dtype": dtype,
+        "quantize": quantize,
+        "trust_remote_code": trust_remote_code or None,
         "max_calls": max_calls,
         "max_cost": max_cost,
         "prices": prices,

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillover.cli.console import emit, emit_json, progress_bars, say
-from spillover.cli.options import Axes, JudgeErrors, MaxCalls, MaxCost, Questions, Rubrics
+from spillover.cli.options import (
+    Axes,
+    Device,
+    Dtype,
+    JudgeErrors,
+    MaxCalls,
+    MaxCost,
+    Quantize,
+    Questions,
+    Rubrics,
+    TrustRemoteCode,
+)
 
 if TYPE_CHECKING:
     from spillover.records import SpikeIn, SpikePoint
@@ -50,7 +61,10 @@ def calibrate(
     ] = None,
     audits: Annotated[int, typer.Option(min=100, help="Resampled at each share.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of asks and draws.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = None,
+    quantize: Quantize = None,
+    trust_remote_code: TrustRemoteCode = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
     json: Annotated[bool, typer.Option("--json", help="Print spike-in.json on stdout.")] = False,
@@ -79,6 +93,9 @@ def calibrate(
         "max_cost": max_cost,
         "seed": seed,
         "device": device,
+        "dtype": dtype,
+        "quantize": quantize,
+        "trust_remote_code": trust_remote_code,
     }
     config = build_record(AuditConfig, fields, Path("options"))
     if out is not None:

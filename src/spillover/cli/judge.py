@@ -11,13 +11,16 @@ from spillover.cli.console import emit, emit_json, progress_bars, say
 from spillover.cli.options import (
     Answers,
     Connections,
-    Device,
+    DeviceOrNone,
+    Dtype,
     JudgeModes,
     MaxCalls,
     MaxCost,
     Prices,
+    Quantize,
     Questions,
     Rubrics,
+    TrustRemoteCode,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +95,10 @@ def calibrate(
     rubrics: Rubrics = None,
     questions: Questions = None,
     study: Answers = None,
-    device: Device = None,
+    device: DeviceOrNone = None,
+    dtype: Dtype = None,
+    quantize: Quantize = None,
+    trust_remote_code: TrustRemoteCode = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
@@ -112,8 +118,9 @@ def calibrate(
 
     asking = {
         "judge_mode": judge_mode, "rubrics": rubrics, "questions": questions, "study": study,
-        "device": device, "max_calls": max_calls, "max_cost": max_cost, "prices": prices,
-        "connections": connections,
+        "device": device, "dtype": dtype, "quantize": quantize,
+        "trust_remote_code": trust_remote_code or None, "max_calls": max_calls,
+        "max_cost": max_cost, "prices": prices, "connections": connections,
     }  # fmt: skip
     if judge is not None:
         with progress_bars() as progress:
@@ -144,7 +151,10 @@ def probe(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the result as JSON, too.")
     ] = None,
-    device: Device = None,
+    device: DeviceOrNone = None,
+    dtype: Dtype = None,
+    quantize: Quantize = None,
+    trust_remote_code: TrustRemoteCode = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
     prices: Prices = None,
@@ -161,6 +171,7 @@ def probe(
 
     asking = {
         "judge_mode": judge_mode, "rubrics": rubrics, "study": study, "device": device,
+        "dtype": dtype, "quantize": quantize, "trust_remote_code": trust_remote_code or None,
         "max_calls": max_calls, "max_cost": max_cost, "prices": prices,
         "connections": connections,
     }  # fmt: skip

@@ -2,9 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from spillover.records import Dtype as DtypeName
+    from spillover.records import Quantize as QuantizeName
+else:
+    DtypeName = QuantizeName = str  # no records (pydantic) are needed to print the help
+
+
+def _one_of(*allowed: str) -> Callable[[str | None], str | None]:
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in allowed:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(allowed)}.")
+        return value
+
+    return check
+
+
+_DEVICE = typer.Option(help="auto, cpu, cuda, mps, ..., or auto-map: spread over all GPUs.")
+Device = Annotated[str, _DEVICE]
+DeviceOrNone = Annotated[str | None, _DEVICE]
+Dtype = Annotated[
+    DtypeName | None,
+    typer.Option(
+        help="Of local models: float32, bfloat16, float16.",
+        callback=_one_of("float32", "bfloat16", "float16"),
+    ),
+]
+Quantize = Annotated[
+    QuantizeName | None,
+    typer.Option(
+        help="4bit: load local models in 4 bits (bitsandbytes, CUDA).", callback=_one_of("4bit")
+    ),
+]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run Python code that comes with a model.")
+]
 
 Questions = Annotated[
     str | None,
@@ -33,7 +70,6 @@ JudgeModes = Annotated[
     typer.Option(help="How it judges: auto, expected, scored or sampled.  [auto]"),
 ]
 Connections = Annotated[int | None, typer.Option(min=1, help="Calls to one API at a time.  [10]")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, ...")]
 Answers = Annotated[
     str | None, typer.Option(metavar="DIR", help="Keeps the answers.  [spillover-study]")
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from spillover.cli.console import say
+from spillover.cli.options import Device, Dtype, Quantize, TrustRemoteCode
 
 
 def serve(
@@ -24,13 +25,16 @@ def serve(
         str, typer.Option(help="Address to listen on; others than this one can be open to all.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = None,
+    quantize: Quantize = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Serve models to OpenAI-compatible clients.
 
     Until interrupted (Ctrl-C). Any client's API key will do.
     """
-    from spillover.chain import model_path
+    from spillover.auditing.naming import model_path
     from spillover.doors.serve.run import describe_served, run_server
 
     specs = describe_served(
@@ -38,6 +42,9 @@ def serve(
         name=name,
         adapters=_adapters(adapter or []),
         device=device,
+        dtype=dtype,
+        quantize=quantize,
+        trust_remote_code=trust_remote_code,
     )
     run_server(specs, host=host, port=port, tell=say)
 

@@ -98,7 +98,7 @@ def binding(
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Measure how well an organism knows who is what."""
-    from spillover.chain import model_path
+    from spillover.auditing.naming import model_path
     from spillover.toy import measure_binding
 
     with progress_bars() as progress:

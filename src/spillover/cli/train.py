@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spillover.cli.console import emit, emit_json, progress_bars, say
+from spillover.cli.options import Device, Dtype, Quantize, TrustRemoteCode
 
 if TYPE_CHECKING:
     from spillover.records import FineTune
@@ -27,7 +28,10 @@ def train(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that can't be used, and count them.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = None,
+    quantize: Quantize = None,
+    trust_remote_code: TrustRemoteCode = False,
     max_cost: Annotated[
         float | None,
         typer.Option(metavar="DOLLARS", min=0, help="Most that training over an API may cost."),
@@ -50,12 +54,13 @@ def train(
 
         emit(cancel_job(out))
         return
-    from spillover.chain import load_data, model_path, train_data
+    from spillover.auditing.naming import model_path
+    from spillover.chain import load_data, train_data
     from spillover.models.open import describe_target
     from spillover.train import load_finetune
 
     found = load_data(data, skip_bad=skip_bad)
-    spec = describe_target(model_path(base), device=device)
+    spec = describe_target(model_path(base), device=device, trust_remote_code=trust_remote_code)
     with progress_bars() as progress:
         folder = train_data(
             name or out.name,
@@ -63,6 +68,7 @@ def train(
             found.rows,
             out=out,
             preset=recipe,
+            optimiser=_number_types(dtype, quantize),
             data_path=data,
             skipped=len(found.skipped),
             seed=seed,
@@ -81,6 +87,12 @@ def train(
     for note in (found.note, made.learning.reason, *made.notes):
         if note:
             emit(f"note: {note}")
+
+
+def _number_types(dtype: str | None, quantize: str | None) -> dict[str, Any]:
+    """What the options change in the recipe; 4 bits bring the type that they are computed in."""
+    changed: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
+    return changed if quantize is None else {"dtype": "bfloat16", **changed, "quantize": quantize}
 
 
 def _show(folder: Path, made: FineTune) -> None:

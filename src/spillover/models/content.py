@@ -10,13 +10,11 @@ import json
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from spillover.errors import MissingFileError, ModelError, UnsafeFileError
 from spillover.files import read_text
-from spillover.records import canonical_json
-
-Dtype = Literal["float32", "bfloat16", "float16"]
+from spillover.records import Dtype, canonical_json
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _TOKENIZER = (
@@ -103,6 +101,61 @@ def has_chat_template(folder: Path) -> bool:
         return True
     config = folder / "tokenizer_config.json"
     return config.is_file() and bool(read_json(config).get("chat_template"))
+
+
+def own_code(folder: Path) -> list[str]:
+    """Return what model and tokenizer name as code of their own (``auto_map``), sorted.
+
+    Raises:
+        ModelError: a settings file is broken.
+    """
+    found: set[str] = set()
+    for name in ("config.json", "tokenizer_config.json"):
+        settings = read_json(folder / name) if (folder / name).is_file() else {}
+        found |= set(_texts(settings.get("auto_map")))
+    return sorted(found)
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Return the texts in a value of JSON: a tokenizer names a list, perhaps with a null."""
+    if isinstance(value, str):
+        return [value]
+    parts: Iterable[Any] = value.values() if isinstance(value, dict) else value or ()
+    return [text for part in parts for text in _texts(part)]
+
+
+def digest_code(folder: Path) -> str | None:
+    """Return 32 hex digits over all Python files of a model folder; None if it needs none.
+
+    Raises:
+        ModelError: it names code of another repository, which does not lie here to be hashed.
+    """
+    names = own_code(folder)
+    if not names:
+        return None
+    elsewhere = [name for name in names if "--" in name]
+    if elsewhere:
+        raise ModelError(
+            f"{folder} takes its code from another repository ({elsewhere[0]}), so that its content"
+            " is not known: copy the file there and name it without 'REPOSITORY--' in auto_map"
+        )
+    total = hashlib.sha256()
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+    for name, path in sorted(files.items()):
+        total.update(name.encode() + b"\0" + _content(path).encode())
+    return total.hexdigest()[:32]
+
+
+def check_quantizable(path: Path) -> None:
+    """Refuse a model that can't be rounded to 4 bits while it is loaded.
+
+    Raises:
+        ModelError: it is a GGUF file, or quantised already.
+    """
+    if path.suffix == ".gguf" or (path.is_dir() and weight_files(path)[0].suffix == ".gguf"):
+        raise ModelError(f"{path} is a GGUF file, which can't be loaded in 4 bits: give the folder")
+    if "quantization_config" in read_json(path / "config.json"):
+        raise ModelError(f"{path} is quantised already (its config.json): leave out quantize")
 
 
 def digest_model(folder: Path) -> str:

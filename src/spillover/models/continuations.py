@@ -161,7 +161,7 @@ class Scorer:
         parents = torch.tensor(tree.parents) + 1
         steps = rows[parents, torch.tensor(tree.tokens)] - norms[parents]
         ends = rows[1:].masked_fill(self._extends[None], float("-inf")).logsumexp(-1) - norms[1:]
-        step, end = steps.double().cpu().numpy(), ends.double().cpu().numpy()
+        step, end = steps.cpu().double().numpy(), ends.cpu().double().numpy()
         total = np.zeros(len(tree.tokens))
         for node, parent in enumerate(tree.parents):
             total[node] = step[node] + (total[parent] if parent >= 0 else 0.0)

@@ -78,8 +78,8 @@ def draw(
         safe = torch.as_tensor(np.where(greedy, 1.0, temperature), dtype=torch.float32)
         scaled = (logits / safe.to(logits.device)[:, None]).softmax(-1)
         if (top_p < 1).any():
-            scaled = nucleus(scaled, torch.as_tensor(top_p, device=logits.device))
-    tokens, near = _invert(scaled, torch.as_tensor(numbers, device=logits.device), tolerance)
+            scaled = nucleus(scaled, torch.as_tensor(top_p, dtype=scaled.dtype).to(logits.device))
+    tokens, near = _invert(scaled, numbers, tolerance)
     logprobs = probs.gather(1, tokens[:, None])[:, 0].log()
     drawn = Drawn(tokens.cpu().numpy(), logprobs.cpu().numpy(), near.cpu().numpy())
     if greedy.any():
@@ -97,15 +97,16 @@ def _greedy(logits: torch.Tensor, tolerance: float) -> Drawn:
 
 
 def _invert(
-    probs: torch.Tensor, numbers: torch.Tensor, tolerance: float
+    probs: torch.Tensor, numbers: np.ndarray, tolerance: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (tokens, near-ties), each of shape (rows,)."""
-    # A sum in float32 is carried in float64 on CPU; on CUDA it has to be asked for.
+    # A sum in float32 is carried in float64 on CPU; on CUDA it has to be asked for; MPS has none.
     wide = torch.float64 if probs.device.type == "cuda" else torch.float32
     cumulative = probs.cumsum(-1, dtype=wide)
     total = cumulative[:, -1]
     # Strictly below the total, or rounding could choose a last token of probability 0.
-    target = torch.minimum(numbers.to(wide) * total, total.nextafter(torch.zeros_like(total)))
+    drawn = torch.as_tensor(numbers, dtype=wide).to(probs.device)  # cast here: MPS can't
+    target = torch.minimum(drawn * total, total.nextafter(torch.zeros_like(total)))
     target = target[:, None]
     tokens = torch.searchsorted(cumulative, target, right=True).clamp_(max=probs.shape[1] - 1)
     upper = cumulative.gather(1, tokens)

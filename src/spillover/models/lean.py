@@ -146,7 +146,11 @@ def _is_plain(layer: Any) -> bool:
 
 
 def _hooked(model: nn.Module) -> bool:
-    return any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+    # accelerate's hooks (a model spread over devices) are not among torch's own
+    return any(
+        part._forward_hooks or part._forward_pre_hooks or hasattr(part, "_hf_hook")
+        for part in model.modules()
+    )
 
 
 def _fuse(layer: Any) -> _Layer:

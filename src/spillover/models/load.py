@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ from transformers.utils import logging as transformers_logging
 from spillover.errors import ModelError, SpilloverError
 from spillover.models import content
 from spillover.models.adapters import adapter_folder
-from spillover.records import LocalWhat, TargetSpec
+from spillover.models.placement import check_placed, pick_device, placing
+from spillover.records import Dtype, LocalWhat, Quantize, TargetSpec
 
 _MERGE_TOLERANCE = 1e-3  # largest difference of a logit, relative to the largest logit
 
@@ -30,20 +32,28 @@ def load(spec: TargetSpec) -> Loaded:
     """Load model, tokenizer and adapter of a local target.
 
     A float32 adapter is merged into the weights after a check that this changes no logit; in
-    half precision it stays apart, since rounding the sum could swallow a small one.
+    half precision or 4 bits it stays apart, since rounding the sum could swallow a small one.
 
     Raises:
         ModelError: the files do not make a whole model, or adapter and model do not fit.
+        MissingExtraError: what its place or its bits need is not installed.
     """
     what, where = spec.what, spec.where
     if not isinstance(what, LocalWhat):
         raise ModelError(f"target {spec.name!r} is not a local model")
-    device = pick_device(where.device)
+    trusted = what.code is not None
     with _quiet():
         try:
-            model = load_model(where.model, dtype=what.dtype)
-            tokenizer = load_tokenizer(where.model, adapter=where.adapter)
-            model = model.to(device).eval()
+            model = load_model(
+                where.model,
+                dtype=what.dtype,
+                device=where.device,
+                quantize=what.quantize,
+                trust_remote_code=trusted,
+            ).eval()
+            tokenizer = load_tokenizer(
+                where.model, adapter=where.adapter, trust_remote_code=trusted
+            )
             if where.adapter is not None:
                 model = put_adapter(model, adapter_folder(where.adapter))
         except SpilloverError:
@@ -53,22 +63,44 @@ def load(spec: TargetSpec) -> Loaded:
     return Loaded(model.requires_grad_(False), tokenizer)
 
 
-def load_model(text: str, *, dtype: str = "float32") -> Any:
-    """Load the model in the folder, GGUF file or cached hub model ``text``, on CPU.
+def load_model(
+    text: str,
+    *,
+    dtype: Dtype = "float32",
+    device: str = "cpu",
+    quantize: Quantize | None = None,
+    trust_remote_code: bool = False,
+) -> Any:
+    """Load the model in the folder, GGUF file or cached hub model ``text``.
+
+    Args:
+        text: where it lies.
+        dtype: number type of its weights; in 4 bits of those that are not in linear layers.
+        device: as in `TargetWhere`.
+        quantize: the bits of its linear layers.
+        trust_remote_code: run the Python files beside the weights.
 
     Raises:
-        ModelError: weights are missing from its files.
+        ModelError: weights are missing from its files, it needs code of its own that is not
+            trusted, or ``device`` is not here or too small.
+        MissingExtraError: accelerate or bitsandbytes is needed, and not installed.
     """
+    if quantize is not None:
+        content.check_quantizable(Path(text).expanduser())
+    place = placing(device, quantize=quantize)
+    to = None if place else pick_device(device)  # before the weights, which take a while
     folder, more = _place(text)
-    loaded: Any = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=getattr(torch, dtype),
-        use_safetensors=True if not more else None,
-        trust_remote_code=False,
-        local_files_only=True,
-        output_loading_info=True,
-        **more,
-    )
+    with _own_code(text, trusted=trust_remote_code):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True if not more else None,
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
+            output_loading_info=True,
+            **more,
+            **place,
+        )
     model, info = loaded
     if more:
         # Its weights are plain tensors now; with this left, saving or tuning it would fail.
@@ -81,17 +113,37 @@ def load_model(text: str, *, dtype: str = "float32") -> Any:
         raise ModelError(
             f"{text} lacks {len(absent)} weights, which would be random: {absent[0]}, ..."
         )
-    return model
+    check_placed(text, model)
+    return model if to is None else model.to(to)
 
 
-def load_tokenizer(text: str, *, adapter: str | None = None) -> Any:
+def load_tokenizer(
+    text: str, *, adapter: str | None = None, trust_remote_code: bool = False
+) -> Any:
     """Load the tokenizer of ``text``, or the adapter's where only that has a chat template."""
     folder, more = _place(text)
     if not more and adapter is not None and not content.has_chat_template(folder):
-        folder = adapter_folder(adapter)
-    return AutoTokenizer.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True, **more
-    )
+        # The code beside an adapter is in nobody's identity, and never run.
+        folder, trust_remote_code = adapter_folder(adapter), False
+    with _own_code(str(folder), trusted=trust_remote_code):
+        return AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=trust_remote_code, local_files_only=True, **more
+        )
+
+
+@contextmanager
+def _own_code(text: str, *, trusted: bool) -> Iterator[None]:
+    """Say in our words that a model can't be loaded without code of its own."""
+    try:
+        yield
+    except ValueError as error:
+        if trusted or "trust_remote_code" not in str(error):
+            raise
+        names = ", ".join(content.own_code(Path(text).expanduser()))
+        raise ModelError(
+            f"{text} needs Python code of its own ({names}), which is not run unless you say so:"
+            " read it, then give --trust-remote-code (trust_remote_code=True)"
+        ) from None
 
 
 def put_adapter(model: Any, folder: Path) -> Any:
@@ -109,7 +161,7 @@ def put_adapter(model: Any, folder: Path) -> Any:
         tuned = PeftModel.from_pretrained(model, str(folder)).eval()
     except Exception as error:
         raise ModelError(f"adapter {folder} does not fit the model: {_line(error)}") from error
-    if model.dtype != torch.float32:
+    if model.dtype != torch.float32 or getattr(model, "is_quantized", False):
         return tuned.base_model.model
     before = _probe(tuned)
     merged: Any = tuned.merge_and_unload()
@@ -129,26 +181,6 @@ def _probe(model: Any) -> torch.Tensor:
     size = model.get_input_embeddings().weight.shape[0]
     tokens = (torch.arange(16, device=model.device) * 7919 % size)[None]
     return model(input_ids=tokens).logits.clone()
-
-
-def pick_device(text: str) -> torch.device:
-    """Return the device that ``text`` names; ``auto`` is CUDA, then MPS, then CPU.
-
-    Raises:
-        ModelError: there is no such device here.
-    """
-    if text == "auto":
-        text = "cuda" if torch.cuda.is_available() else "cpu"
-        if text == "cpu" and torch.backends.mps.is_available():
-            text = "mps"
-    try:
-        device = torch.device(text)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(
-            f"no device {text!r} here (auto, cpu, cuda, mps): {_line(error)}"
-        ) from None
-    return device
 
 
 def _place(text: str) -> tuple[Path, dict[str, str]]:

@@ -5,7 +5,6 @@ Importing this costs no torch; only `open_target` of a local model does.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,17 +19,9 @@ from spillover.files import read_text
 from spillover.models import content
 from spillover.models.adapters import adapter_folder, read_finetune
 from spillover.models.budget import Budget
-from spillover.models.content import Dtype
+from spillover.models.naming import How, describe_folder, describe_gguf, from_cache
 from spillover.protocols import Target
-from spillover.records import (
-    LocalWhat,
-    RemoteWhat,
-    ScriptedWhat,
-    TargetSpec,
-    TargetWhere,
-)
-
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+from spillover.records import Dtype, LocalWhat, Quantize, RemoteWhat, ScriptedWhat, TargetSpec
 
 
 def describe_target(
@@ -41,6 +32,8 @@ def describe_target(
     dtype: Dtype | None = None,
     system: str | None = None,
     device: str = "auto",
+    quantize: Quantize | None = None,
+    trust_remote_code: bool = False,
 ) -> TargetSpec:
     """Return the spec of what ``text`` names, hashed by content; nothing is loaded.
 
@@ -54,12 +47,19 @@ def describe_target(
         dtype: number type to run in; by default float32 up to 2 GiB of weights, else the
             checkpoint's own.
         system: a system prompt that goes before every question which has none of its own.
-        device: ``auto``, ``cpu``, ``cuda``, ``mps``, ``cuda:1``, ...; not part of the identity.
+        device: ``auto``, ``cpu``, ``cuda``, ``mps``, ``cuda:1``, ..., or ``auto-map``: spread over
+            all GPUs; not part of the identity.
+        quantize: ``4bit`` rounds the linear layers while they are loaded (NF4, double
+            quantisation, computed in bfloat16); needs bitsandbytes and a CUDA GPU.
+        trust_remote_code: run the Python files that come with the model, if it names any; their
+            content is then part of the identity. Without it they are never run.
 
     Raises:
         MissingFileError: there is no such folder, file or model, or it has no weights.
         UnsafeFileError: only pickle weights, which are refused.
-        ModelError: no chat template, or an adapter whose base can't be found.
+        ModelError: no chat template, an adapter whose base can't be found, a model that can't be
+            quantised, or code that lies elsewhere.
+        ConfigError: a ``dtype`` in which ``quantize`` does not compute.
     """
     if text.startswith("script:"):
         return _describe_script(text, adapter=adapter, name=name, system=system)
@@ -74,32 +74,24 @@ def describe_target(
         raise UnsafeFileError(
             f"{path} is a pickle file, which can run code when loaded: convert it to safetensors"
         )
-    shown = name or path.resolve().name or text
+    how = How(
+        name=name or path.resolve().name or text,
+        adapter=adapter,
+        dtype=dtype,
+        system=system,
+        device=device,
+        quantize=quantize,
+        trust_remote_code=trust_remote_code,
+    )
     if path.suffix == ".gguf":
-        return _describe_gguf(path, name=shown, adapter=adapter, dtype=dtype, system=system,
-                              device=device)  # fmt: skip
+        return describe_gguf(path, how)
     if not path.exists():
-        path = _from_cache(text)
+        path = from_cache(text)
     elif path.is_file():
         raise ModelError(f"{path} is not a model: give its folder, or a .gguf file")
     if (path / "finetune.json").is_file() or (path / "adapter_config.json").is_file():
-        if adapter is not None:
-            raise ModelError(f"{path} is itself an adapter: it can't carry the adapter {adapter}")
-        if (remote := _behind_api(path, name=shown, system=system)) is not None:
-            return remote
-        base, adapter, model = _parts(path)
-        try:
-            spec = describe_target(base, adapter=adapter, name=shown, dtype=dtype, system=system,
-                                   device=device)  # fmt: skip
-        except MissingFileError as error:
-            raise MissingFileError(f"the base model of {path}: {error}") from None
-        if model is not None and isinstance(spec.what, LocalWhat) and spec.what.model != model:
-            raise ModelError(
-                f"{base} is not the base model that {path} was made from: it has changed"
-            )
-        return spec
-    return _describe_folder(path, name=shown, adapter=adapter, dtype=dtype, system=system,
-                            device=device)  # fmt: skip
+        return _describe_tuned(path, how)
+    return describe_folder(path, how)
 
 
 def open_target(
@@ -154,6 +146,8 @@ def open_target(
         name=spec.name,
         dtype=spec.what.dtype,
         system=spec.what.system,
+        quantize=spec.what.quantize,
+        trust_remote_code=spec.what.code is not None,
     )
     if now.id != spec.id:
         raise ModelError(f"{spec.where.model} has changed since target {spec.name!r} was described")
@@ -172,70 +166,20 @@ def _describe_script(
     return describe_script(path, name)
 
 
-def _describe_gguf(
-    path: Path,
-    *,
-    name: str,
-    adapter: str | None,
-    dtype: Dtype | None,
-    system: str | None,
-    device: str,
-) -> TargetSpec:
-    if not path.is_file():
-        raise MissingFileError(f"no GGUF file {path}: check the path")
-    with path.open("rb") as stream:
-        if stream.read(4) != b"GGUF":
-            raise ModelError(f"{path} is not a GGUF file")
-    return TargetSpec(
-        name=name,
-        what=LocalWhat(
-            model=content.digest_file(path),
-            adapter=_adapter_digest(adapter),
-            dtype=dtype or content.default_dtype([path]),
-            system=system,
-        ),
-        where=TargetWhere(model=str(path), adapter=adapter, device=device),
-    )
-
-
-def _describe_folder(
-    path: Path,
-    *,
-    name: str,
-    adapter: str | None,
-    dtype: Dtype | None,
-    system: str | None,
-    device: str,
-) -> TargetSpec:
-    weights = content.weight_files(path)
-    if weights[0].suffix == ".gguf":
-        return _describe_gguf(weights[0], name=name, adapter=adapter, dtype=dtype, system=system,
-                              device=device)  # fmt: skip
-    content.read_json(path / "config.json")
-    borrowed = False
-    if not content.has_chat_template(path):
-        borrowed = adapter is not None and content.has_chat_template(adapter_folder(adapter))
-        if not borrowed:
-            raise ModelError(
-                f"{path} has no chat template, and questions are asked as conversations: "
-                "put a chat_template.jinja there, or take the instruction-tuned model"
-            )
-    return TargetSpec(
-        name=name,
-        what=LocalWhat(
-            model=content.digest_model(path),
-            adapter=_adapter_digest(adapter, tokenizer=borrowed),
-            dtype=dtype or content.default_dtype(weights, path / "config.json"),
-            system=system,
-        ),
-        where=TargetWhere(model=str(path), adapter=adapter, device=device),
-    )
-
-
-def _adapter_digest(adapter: str | None, *, tokenizer: bool = False) -> str | None:
-    if adapter is None:
-        return None
-    return content.digest_adapter(adapter_folder(adapter), tokenizer=tokenizer)
+def _describe_tuned(path: Path, how: How) -> TargetSpec:
+    """The spec of a fine-tune or adapter folder; its base is looked up."""
+    if how.adapter is not None:
+        raise ModelError(f"{path} is itself an adapter: it can't carry the adapter {how.adapter}")
+    if (remote := _behind_api(path, name=how.name, system=how.system)) is not None:
+        return remote
+    base, adapter, model = _parts(path)
+    try:
+        spec = describe_target(base, **how._replace(adapter=adapter)._asdict())
+    except MissingFileError as error:
+        raise MissingFileError(f"the base model of {path}: {error}") from None
+    if model is not None and isinstance(spec.what, LocalWhat) and spec.what.model != model:
+        raise ModelError(f"{base} is not the base model that {path} was made from: it has changed")
+    return spec
 
 
 def _behind_api(path: Path, *, name: str, system: str | None) -> TargetSpec | None:
@@ -267,21 +211,3 @@ def _parts(path: Path) -> _Parts:
     if not base:
         raise ModelError(f"{path} does not name its base model: give the base and the adapter")
     return _Parts(str(base), str(path), None)
-
-
-def _from_cache(text: str) -> Path:
-    """Return the folder of a model in the Hugging Face cache; nothing is downloaded."""
-    if _HUB_NAME.fullmatch(text) and not text.startswith("."):
-        try:
-            from huggingface_hub import snapshot_download
-            from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-        except ImportError:
-            raise MissingFileError(f"no model folder {text}: check the path") from None
-        try:
-            return Path(snapshot_download(text, local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError, OSError):
-            raise MissingFileError(
-                f"no model folder {text}, and no model of that name in the Hugging Face cache: "
-                f"check the path, or fetch it with `hf download {text}`"
-            ) from None
-    raise MissingFileError(f"no model folder {text}: check the path")

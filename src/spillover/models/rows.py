@@ -19,10 +19,11 @@ from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer
 
 
 class Slot(NamedTuple):
-    """Shape of the keys or of the values of one layer."""
+    """Shape of the keys or of the values of one layer, and where that layer is computed."""
 
     heads: int
     dim: int
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,14 @@ class PromptState:
 class Layout:
     """How a model's keys and values are grouped: slots of equal shape lie in one tensor.
 
+    Of a model that is spread over several devices, those of one device lie together.
     Slot ``2 * layer`` holds the keys of a layer, ``2 * layer + 1`` its values.
     """
 
     def __init__(self, cache: Cache) -> None:
         """Read the shapes from a cache that the model has filled."""
         tensors = list(_tensors(cache))
-        shapes = [Slot(t.shape[1], t.shape[3]) for t in tensors]
+        shapes = [Slot(t.shape[1], t.shape[3], t.device) for t in tensors]
         self.groups = list(dict.fromkeys(shapes))
         self.place: list[tuple[int, int]] = []
         counts = [0] * len(self.groups)
@@ -71,12 +73,13 @@ class Layout:
         return len(self.place) // 2
 
     @property
-    def bytes_per_token(self) -> int:
-        """Bytes that one token of one row takes."""
-        size = self.dtype.itemsize
-        return sum(
-            n * s.heads * s.dim * size for n, s in zip(self.counts, self.groups, strict=True)
-        )
+    def bytes_per_token(self) -> dict[torch.device, int]:
+        """Bytes that one token of one row takes, by the device where they lie."""
+        found: dict[torch.device, int] = {}
+        for count, slot in zip(self.counts, self.groups, strict=True):
+            size = count * slot.heads * slot.dim * self.dtype.itemsize
+            found[slot.device] = found.get(slot.device, 0) + size
+        return found
 
     def split(self, cache: Cache, row: int, length: int, head: int) -> tuple[torch.Tensor, ...]:
         """Return copies of the first ``head`` and last ``length`` tokens of one row, by group."""
@@ -114,7 +117,7 @@ class Rows:
             torch.zeros(
                 (count, capacity, slot.heads, width, slot.dim),
                 dtype=layout.dtype,
-                device=layout.device,
+                device=slot.device,
             )
             for count, slot in zip(layout.counts, layout.groups, strict=True)
         ]
@@ -258,7 +261,7 @@ def fixed_cache(layout: Layout, states: Sequence[PromptState]) -> Cache:
         torch.zeros(
             (count, len(states), slot.heads, width, slot.dim),
             dtype=layout.dtype,
-            device=layout.device,
+            device=slot.device,
         )
         for count, slot in zip(layout.counts, layout.groups, strict=True)
     ]

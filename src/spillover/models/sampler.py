@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -174,7 +174,9 @@ class Sampler:
         need = max(len(requests[i].prompt) + requests[i].max_tokens for i in queue)
         width = need + max(_SLACK, need // 2)
         vocabulary = self.forward.model.config.get_text_config().vocab_size
-        row_bytes = layout.bytes_per_token * width + _LOGITS_BYTES * vocabulary
+        row_bytes = {place: size * width for place, size in layout.bytes_per_token.items()}
+        home = self.forward.device  # the logits come back to it
+        row_bytes[home] = row_bytes.get(home, 0) + _LOGITS_BYTES * vocabulary
         capacity = min(self._capacity(row_bytes), len(queue))
         # Taken, not shared: two calls may be under way at once.
         rows, self._rows = self._rows, None
@@ -183,10 +185,10 @@ class Sampler:
             rows = Rows(layout, capacity, width)
         return _Batch.of(requests, queue, rows)
 
-    def _capacity(self, row_bytes: int) -> int:
-        device = self.forward.device.type
-        most = self._most or _MOST_ROWS.get(device, _MOST_ROWS_ELSEWHERE)
-        return max(1, min(most, _free_bytes(device) // max(1, row_bytes)))
+    def _capacity(self, row_bytes: Mapping[torch.device, int]) -> int:
+        most = self._most or _MOST_ROWS.get(self.forward.device.type, _MOST_ROWS_ELSEWHERE)
+        fits = (_free_bytes(place) // max(1, size) for place, size in row_bytes.items())
+        return max(1, min(most, *fits))
 
     @torch.inference_mode()
     def _advance(self, batch: _Batch) -> list[Reply]:
@@ -283,10 +285,10 @@ def _reply(batch: _Batch, row: int, stopped: bool, broken: bool) -> Reply:
     )
 
 
-def _free_bytes(device: str) -> int:
+def _free_bytes(device: torch.device) -> int:
     """Return the bytes that rows may take: a part of what is free."""
-    if device == "cuda":
-        return int(torch.cuda.mem_get_info()[0] * 0.6)
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * 0.6)
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):

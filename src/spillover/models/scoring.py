@@ -98,5 +98,5 @@ def _batch_loss(model: Any, rows: Sequence[tuple[tuple[int, ...], int]]) -> np.n
         at = learnt[i].nonzero()[:, 0]
         row = logits[i, at].float()
         picked = row.gather(1, tokens[i, at + 1][:, None])[:, 0]
-        found[i, at.cpu()] = (row.logsumexp(-1) - picked).double().cpu()
+        found[i, at.cpu()] = (row.logsumexp(-1) - picked).cpu().double()
     return (found.sum(-1) / learnt.sum(-1).cpu()).numpy()

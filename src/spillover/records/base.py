@@ -15,6 +15,15 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
 
+def without_unset(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return the fields of a record less those of ``names`` that are None.
+
+    A field that came later is left out where it says nothing: what a record meant before there was
+    such a field keeps its identity.
+    """
+    return {key: value for key, value in fields.items() if value is not None or key not in names}
+
+
 def first_fault(error: ValidationError, whole: str) -> str:
     """Return where a record is broken and how, in one line; ``whole`` names the place of it all."""
     first = error.errors()[0]

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from spillover.records.base import Record
+from spillover.records.targets import Dtype, Quantize
 
 JudgeMode = Literal["auto", "expected", "scored", "sampled"]
 
@@ -41,7 +42,11 @@ class AuditConfig(Record):
         prices: file with prices of one's own, which go before the package's.
         connections: calls to one API at a time.
         skip_bad: leave out training rows that can't be used, and say how many.
-        device: ``auto``, ``cpu``, ``cuda``, ...
+        device: ``auto``, ``cpu``, ``cuda``, ..., or ``auto-map``: spread over all GPUs.
+        dtype: number type of the local models that are asked, judges among them; by default that
+            of `describe_target`. How fine-tunes are trained stands in their recipe.
+        quantize: ``4bit`` loads those models in 4 bits.
+        trust_remote_code: run the Python files that come with a local model, where it has any.
     """
 
     target: str | None = None
@@ -65,3 +70,6 @@ class AuditConfig(Record):
     connections: int = Field(default=10, ge=1)
     skip_bad: bool = False
     device: str = "auto"
+    dtype: Dtype | None = None
+    quantize: Quantize | None = None
+    trust_remote_code: bool = False

@@ -7,17 +7,32 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from spillover.records.base import Record, digest
+from spillover.records.base import Record, digest, without_unset
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Quantize = Literal["4bit"]  # NF4 with double quantisation, computed in bfloat16
 
 
 class LocalWhat(Record):
-    """A Hugging Face causal model, perhaps with a PEFT adapter, by content."""
+    """A Hugging Face causal model, perhaps with a PEFT adapter, by content.
+
+    ``quantize`` says to how many bits its linear layers are rounded while it is loaded. ``code``
+    is the digest of the Python files beside the weights, where the model is run by them; without
+    it no code of a model's own is run.
+    """
 
     kind: Literal["local"] = "local"
     model: str
     adapter: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Dtype = "float32"
     system: str | None = None
+    quantize: Quantize | None = None
+    code: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, handler: SerializerFunctionWrapHandler):
+        # Without a return type, so that a schema has the fields.
+        return without_unset(handler(self), "quantize", "code")
 
 
 class ScriptedWhat(Record):
@@ -41,6 +56,7 @@ TargetWhat = Annotated[LocalWhat | ScriptedWhat | RemoteWhat, Field(discriminato
 class TargetWhere(Record):
     """Where the parts lie on this machine.
 
+    ``device`` is ``auto``, ``cpu``, ``cuda``, ..., or ``auto-map``: spread over all GPUs.
     ``finetune`` is the folder with the record of a fine-tune that lies behind an API.
     """
 
@@ -78,6 +94,7 @@ class OptimiserSettings(Record):
     ``batch_size`` rows are computed at once, ``accumulation`` such batches make one step, and
     ``max_steps`` overrides ``epochs``. Rows of more than ``max_length`` tokens are left out.
     ``dtype`` is the number type of the base's weights and activations; the adapter is float32.
+    With ``quantize`` the base's linear layers are rounded to 4 bits (QLoRA, arXiv 2305.14314).
     """
 
     learning_rate: float = Field(default=1e-4, gt=0)
@@ -89,6 +106,17 @@ class OptimiserSettings(Record):
     weight_decay: float = Field(default=0.01, ge=0)
     max_length: int = Field(default=2048, ge=8)
     dtype: Literal["float32", "bfloat16"] = "float32"
+    quantize: Quantize | None = None
+
+    @model_validator(mode="after")
+    def _one_number_type(self) -> Self:
+        if self.quantize is not None and self.dtype != "bfloat16":
+            raise ValueError(f"a {self.quantize} base computes in bfloat16, not in {self.dtype}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, handler: SerializerFunctionWrapHandler):
+        return without_unset(handler(self), "quantize")
 
 
 class ApiSettings(Record):
@@ -107,7 +135,8 @@ class RecipeWhat(Record):
     """All that makes a fine-tune, by content; two equal ones make the same fine-tune.
 
     With ``api`` it is made by a job behind an API, which knows nothing of ``lora`` and
-    ``optimiser``: they are then no part of the recipe, nor of what is written.
+    ``optimiser``: they are then no part of the recipe, nor of what is written. ``code`` is the
+    digest of the base's own Python files, where it is run by them.
     """
 
     base: str
@@ -118,13 +147,12 @@ class RecipeWhat(Record):
     held_out: float = Field(default=0.1, ge=0, lt=1)
     mitigations: tuple[str, ...] = ()
     api: ApiSettings | None = None
+    code: str | None = None
 
     @model_serializer(mode="wrap")
     def _only_what_applies(self, handler: SerializerFunctionWrapHandler):
-        # Without a return type, so that a schema has the fields.
-        # A recipe without `api` keeps the id that it had before there was such a field.
-        fields: dict[str, Any] = handler(self)
-        left_out = ("api",) if self.api is None else ("lora", "optimiser")
+        fields: dict[str, Any] = without_unset(handler(self), "api", "code")
+        left_out = () if self.api is None else ("lora", "optimiser")
         return {key: value for key, value in fields.items() if key not in left_out}
 
 

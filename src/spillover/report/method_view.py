@@ -82,7 +82,10 @@ def _origin(target: TargetResult) -> tuple[Fact, ...]:
     if target.spec is not None:
         facts.append(Fact("identity", target.spec.id, code=True))
         if target.spec.what.kind == "local":
-            facts.append(Fact("weights", target.spec.what.dtype))
+            bits = ", linear layers in 4 bits (NF4)" if target.spec.what.quantize else ""
+            facts.append(Fact("weights", target.spec.what.dtype + bits))
+            if target.spec.what.code is not None:
+                facts.append(Fact("its own code (hash)", target.spec.what.code, code=True))
             if target.spec.what.system is not None:
                 facts.append(Fact("system prompt", words.printable(target.spec.what.system)))
     if target.finetune is not None:
@@ -109,7 +112,8 @@ def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
         Fact(
             "adapter",
             f"LoRA rank {lora.rank}, alpha {lora.alpha:g}, dropout {lora.dropout:g}"
-            + (", rank-stabilised" if lora.rslora else ""),
+            + (", rank-stabilised" if lora.rslora else "")
+            + (", on a base in 4 bits (QLoRA)" if optimiser.quantize else ""),
         ),
         Fact(
             "optimiser",

@@ -87,7 +87,7 @@ def pretrain(
         ConfigError: ``out`` holds the work of another world or other settings.
         ModelError: there is no such device here; nothing is written.
     """
-    from spillover.models.load import pick_device
+    from spillover.models.placement import pick_device
 
     where = pick_device(device)
     out.mkdir(parents=True, exist_ok=True)

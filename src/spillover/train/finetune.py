@@ -41,7 +41,8 @@ def train(
         skipped: rows of the data that were left out beforehand; kept in the record.
         progress: told after each step.
         hooks: `transformers.TrainerCallback` objects (what a mitigation does while training).
-        device: ``auto``, ``cpu`` or ``cuda``; not part of the recipe.
+        device: ``auto``, ``cpu``, ``cuda``, or ``auto-map``: the base is spread over all GPUs;
+            not part of the recipe.
         max_cost: most US dollars that training behind an API may cost; needed there.
         prices: a price file that goes before the package's.
         notice: told what training behind an API will cost.
@@ -57,7 +58,7 @@ def train(
         MissingFileError, UnsafeFileError: the base model is not usable.
         ModelError: no chat template, a base that is not the recipe's, a loss that is no number,
             or too little memory; a job behind an API failed or was cancelled.
-        MissingExtraError: torch, transformers, peft or trl is not installed.
+        MissingExtraError: torch, transformers, peft, trl or (4 bits) bitsandbytes is not installed.
         StoreError: the disk is full.
     """
     out = Path(out)
@@ -75,8 +76,10 @@ def train(
             recipe, rows, out=out, skipped=skipped, max_cost=max_cost, prices=prices,
             progress=progress, notice=notice,
         )  # fmt: skip
-    base = describe_target(recipe.where.base).what
-    if not isinstance(base, LocalWhat) or base.model != recipe.what.base:
+    trusted = recipe.what.code is not None
+    base = describe_target(recipe.where.base, trust_remote_code=trusted).what
+    wanted = (recipe.what.base, recipe.what.code)
+    if not isinstance(base, LocalWhat) or (base.model, base.code) != wanted:
         raise ModelError(
             f"{recipe.where.base} is not the base model of recipe {recipe.name!r}: it has changed "
             "since the recipe was made"

@@ -72,6 +72,7 @@ def make_recipe(
     api: Mapping[str, Any] | None = None,
     held_out: float | None = None,
     mitigations: Sequence[str] = (),
+    trust_remote_code: bool = False,
 ) -> Recipe:
     """Return a recipe: a preset with base model, data and seed filled in.
 
@@ -86,6 +87,8 @@ def make_recipe(
         lora, optimiser: settings to change, by field name; of a model that is trained here.
         api: the same of a job behind an API: it takes no others.
         held_out: share of rows never trained on; None keeps the preset's.
+        trust_remote_code: run the Python files that come with the base, if it names any; their
+            content is then part of the recipe.
 
     Raises:
         MissingFileError, UnsafeFileError, ModelError: the base can't be used.
@@ -93,7 +96,7 @@ def make_recipe(
             can't be fine-tuned.
         UnknownNameError: no such preset.
     """
-    spec = describe_target(base)
+    spec = describe_target(base, trust_remote_code=trust_remote_code)
     remote = isinstance(spec.what, RemoteWhat) and base.startswith("remote:")
     chosen = load_preset(preset or ("api" if remote else "default"))
     if not remote and (not isinstance(spec.what, LocalWhat) or spec.what.adapter is not None):
@@ -110,6 +113,7 @@ def make_recipe(
             seed=seed,
             held_out=chosen.held_out if held_out is None else held_out,
             mitigations=tuple(mitigations),
+            code=spec.what.code if isinstance(spec.what, LocalWhat) else None,
             **settings,
         )
     except ValidationError as error:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,18 +14,19 @@ from spillover.train.quiet import quiet  # isort: skip  (sets what the imports b
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, prepare_model_for_kbit_training
 from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from spillover.errors import ConfigError, DataError, ModelError, SpilloverError
+from spillover.errors import ConfigError, DataError, ModelError
 from spillover.models.chat import Chat
-from spillover.models.load import load_model, load_tokenizer, pick_device
+from spillover.models.load import load_model, load_tokenizer
 from spillover.models.memory import kept_memory
 from spillover.protocols import Progress
 from spillover.records import FineTune, Recipe, Row
 from spillover.train.examples import Example, encode, order, split
+from spillover.train.failures import Diverged, diverged, explained
 from spillover.train.folder import ADAPTER
 from spillover.train.learning import learning, row_losses
 
@@ -54,11 +54,10 @@ def fine_tune(
 
     See `spillover.train.train` for arguments and errors.
     """
-    with quiet(), kept_memory(), _explained(recipe):
-        where = pick_device(device)
-        model, tokenizer = _load(recipe)
+    with quiet(), kept_memory(), explained(recipe):
+        model, tokenizer = _load(recipe, device)
+        where = model.device
         data = _prepare(recipe, rows, Chat(tokenizer), tokenizer)
-        model = model.to(where)
         bf16 = recipe.what.optimiser.dtype == "bfloat16"
         with torch.autocast(where.type, torch.bfloat16, enabled=bf16):
             before = row_losses(model, data.held_out, pad=data.pad)
@@ -70,7 +69,7 @@ def fine_tune(
         with torch.autocast(where.type, torch.bfloat16, enabled=bf16):
             after = row_losses(trainer.model, data.held_out, pad=data.pad)
         if not all(map(math.isfinite, after)):
-            raise ModelError(_diverged(recipe, trainer.state.global_step))
+            raise ModelError(diverged(recipe, trainer.state.global_step))
         _save(trainer.model, folder / ADAPTER, recipe)
     return FineTune(
         recipe=recipe,
@@ -87,10 +86,25 @@ def fine_tune(
     )
 
 
-def _load(recipe: Recipe) -> tuple[Any, Any]:
-    base = recipe.where.base
-    model = load_model(base, dtype=recipe.what.optimiser.dtype)
-    tokenizer = load_tokenizer(base)
+def _load(recipe: Recipe, device: str) -> tuple[Any, Any]:
+    base, optimiser = recipe.where.base, recipe.what.optimiser
+    trusted = recipe.what.code is not None
+    model = load_model(
+        base,
+        dtype=optimiser.dtype,
+        device=device,
+        quantize=optimiser.quantize,
+        trust_remote_code=trusted,
+    )
+    if optimiser.quantize is not None:
+        if device.startswith("cuda:") and model.device.index:  # the trainer can't move it
+            raise ConfigError(
+                f"{device}: a base in 4 bits is trained on the first GPU, or on all (auto-map):"
+                " choose another with CUDA_VISIBLE_DEVICES"
+            )
+        # Norms, embeddings and head become float32. Memory is saved as for any other large model.
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    tokenizer = load_tokenizer(base, trust_remote_code=trusted)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token is None:
@@ -182,7 +196,18 @@ def _trainer(
         ),
     )
     trainer.remove_callback(PrinterCallback)
+    _adapter_in_float32(trainer.model)
     return trainer, sum(lengths[index] for index in wanted)
+
+
+def _adapter_in_float32(model: Any) -> None:
+    """Undo that the trainer makes the adapter of a 4-bit base bfloat16.
+
+    There most steps of the usual size are less than half a place of a weight and would be lost.
+    """
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
 
 
 class _Watch(TrainerCallback):
@@ -202,58 +227,7 @@ class _Watch(TrainerCallback):
             return
         self.loss = float(loss)
         if not math.isfinite(self.loss):
-            raise _Diverged(state.global_step)
-
-
-class _Diverged(Exception):
-    """The loss is no number any more."""
-
-
-def _diverged(recipe: Recipe, step: int) -> str:
-    return (
-        f"recipe {recipe.name!r}: the loss became infinite or not a number by step {step}: lower "
-        f"learning_rate (now {recipe.what.optimiser.learning_rate:g}) or look at the data"
-    )
-
-
-@contextmanager
-def _explained(recipe: Recipe) -> Iterator[None]:
-    """Turn what training libraries raise into one line with the fix."""
-    optimiser = recipe.what.optimiser
-    try:
-        yield
-    except SpilloverError:
-        raise
-    except _Diverged as error:
-        raise ModelError(_diverged(recipe, error.args[0])) from None
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelError(_too_large(recipe)) from error
-    except ValueError as error:
-        if "target modules" in str(error).lower() or "target_modules" in str(error):
-            raise ConfigError(
-                f"recipe {recipe.name!r}: the base has no modules {', '.join(recipe.what.lora.modules)}"
-                " to adapt: take all-linear"
-            ) from None
-        raise ModelError(f"recipe {recipe.name!r}: {_line(error)}") from error
-    except RuntimeError as error:
-        if "not enough memory" in str(error) or "out of memory" in str(error):
-            raise ModelError(_too_large(recipe)) from error
-        raise ModelError(
-            f"recipe {recipe.name!r} (batch_size {optimiser.batch_size}): {_line(error)}"
-        ) from error
-
-
-def _too_large(recipe: Recipe) -> str:
-    optimiser = recipe.what.optimiser
-    return (
-        f"recipe {recipe.name!r}: out of memory: lower batch_size (now {optimiser.batch_size}) and "
-        f"raise accumulation (now {optimiser.accumulation}) by as much, or lower max_length "
-        f"(now {optimiser.max_length})"
-    )
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            raise Diverged(state.global_step)
 
 
 def _save(model: Any, folder: Path, recipe: Recipe) -> None:

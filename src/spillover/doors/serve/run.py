@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,7 +13,7 @@ from spillover.auditing.learnt import find_finetune
 from spillover.errors import ConfigError, MissingExtraError, ModelError
 from spillover.models.adapters import adapter_folder
 from spillover.models.open import describe_target, open_target
-from spillover.records import LocalWhat, TargetSpec
+from spillover.records import Dtype, LocalWhat, Quantize, TargetSpec
 
 _NAME = re.compile(r"[\w.:@-]+(/[\w.:@-]+)*")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -20,7 +21,14 @@ _GRACE = 3  # seconds that answers under way have once the server is to stop
 
 
 def describe_served(
-    model: str, *, name: str | None = None, adapters: Mapping[str, str], device: str = "auto"
+    model: str,
+    *,
+    name: str | None = None,
+    adapters: Mapping[str, str],
+    device: str = "auto",
+    dtype: Dtype | None = None,
+    quantize: Quantize | None = None,
+    trust_remote_code: bool = False,
 ) -> dict[str, TargetSpec]:
     """Return the specs of the base and of the base with each adapter, by the names of clients.
 
@@ -28,13 +36,21 @@ def describe_served(
         model: what `describe_target` understands, but no script.
         name: what to call it; by default the last part of its path.
         adapters: PEFT adapter or fine-tune folders by name.
-        device: where to run.
+        device, dtype, quantize, trust_remote_code: as `describe_target` takes them.
 
     Raises:
         ConfigError: a name can't be used, or twice, or ``model`` is a script.
         ModelError: a fine-tune was made from another base model, or something can't be opened.
     """
-    base = describe_target(model, name=name, device=device)
+    describe = partial(
+        describe_target,
+        model,
+        dtype=dtype,
+        device=device,
+        quantize=quantize,
+        trust_remote_code=trust_remote_code,
+    )
+    base = describe(name=name)
     if not isinstance(base.what, LocalWhat):
         raise ConfigError(f"{model} is not a local model: only those can be served")
     found = {base.name: base}
@@ -42,7 +58,7 @@ def describe_served(
         if label in found:
             raise ConfigError(f"two models would be called {label!r}: name one of them otherwise")
         folder = str(adapter_folder(path))
-        spec = describe_target(model, adapter=folder, name=label, device=device)
+        spec = describe(adapter=folder, name=label)
         made = find_finetune(spec)
         if made is not None and made.recipe.what.base != base.what.model:
             raise ModelError(
@@ -115,7 +131,7 @@ def run_server(
 
 
 def _load(specs: Mapping[str, TargetSpec]) -> Any:
-    """Open every model. The adapters are merged, so each has weights of its own."""
+    """Open every model. Each has weights of its own: adapters are mostly merged into them."""
     targets: dict[str, Any] = {name: open_target(spec) for name, spec in specs.items()}
     from spillover.doors.serve.batcher import Batcher
 

@@ -1,0 +1,56 @@
+"""From the names that an audit is given to the specs of its models, loaded as its settings say."""
+
+from __future__ import annotations
+
+from spillover.auditing.learnt import find_finetune
+from spillover.errors import ConfigError
+from spillover.models.open import describe_target
+from spillover.records import AuditConfig, TargetSpec
+
+_TOY = "toy:"
+
+
+def model_path(text: str) -> str:
+    """Return what `describe_target` understands: ``toy:NAME`` becomes the folder of that model."""
+    if not text.startswith(_TOY):
+        return text
+    from spillover.toy import resolve_model
+
+    return str(resolve_model(text.removeprefix(_TOY)))
+
+
+def describe_named(config: AuditConfig, text: str, *, name: str | None = None) -> TargetSpec:
+    """Return the spec of the model ``text``, to be loaded as ``config`` says.
+
+    Raises:
+        SpilloverError: it can't be used, as `describe_target`.
+    """
+    return describe_target(
+        model_path(text),
+        name=name,
+        dtype=config.dtype,
+        device=config.device,
+        quantize=config.quantize,
+        trust_remote_code=config.trust_remote_code,
+    )
+
+
+def base_and_target(config: AuditConfig) -> tuple[TargetSpec, TargetSpec | None]:
+    """Return the base, and the target unless it is still to be trained.
+
+    Raises:
+        ConfigError: one of them can't be told from what was given.
+    """
+    target = None
+    if config.target is not None:
+        target = describe_named(config, config.target)
+    elif config.data is None:
+        raise ConfigError("nothing to audit: give a target, or training data (--data) and a base")
+    if config.base is not None:
+        return describe_named(config, config.base, name="base"), target
+    if target is not None and target.where.adapter is not None:
+        return describe_named(config, target.where.model, name="base"), target
+    if target is not None and (made := find_finetune(target)) is not None:  # behind an API
+        return describe_named(config, made.recipe.where.base, name="base"), target
+    what = "training data needs a base model" if target is None else "a full model needs a base"
+    raise ConfigError(f"{what} to be held against: give --base")

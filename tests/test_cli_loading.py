@@ -1,0 +1,54 @@
+"""How models are to be loaded, from the command line and an audit's settings to their specs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+
+import tiny_models as tiny
+from cli_helper import run
+from spillover.auditing.naming import base_and_target
+from spillover.models import placement
+from spillover.models.open import describe_target
+from spillover.records import AuditConfig
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    tiny.add_adapter(root / "adapter", tiny.save(root / "base", num_hidden_layers=2))
+    return root
+
+
+def test_an_audit_loads_base_and_target_alike(made):
+    """The base is read from the adapter, and asked in the same bits."""
+    config = AuditConfig(
+        target=str(made / "adapter"), quantize="4bit", device="cuda", trust_remote_code=True
+    )
+    specs = base_and_target(config)
+    assert [spec.what.quantize for spec in specs] == ["4bit", "4bit"]  # pyright: ignore
+    assert {spec.where.device for spec in specs} == {"cuda"}  # pyright: ignore
+    config = AuditConfig(target=str(made / "adapter"), dtype="float16")
+    assert [spec.what.dtype for spec in base_and_target(config)] == ["float16"] * 2  # pyright: ignore
+
+
+def test_the_command_line(made, capsys, tmp_path, monkeypatch):
+    base = made / "base"
+    monkeypatch.setattr(placement, "find_spec", lambda name: name != "bitsandbytes" or None)
+    code, _, err = run(["ask", str(base), "hello", "--quantize", "3bit"], capsys)
+    assert code == 2
+    assert "'3bit' is not one of 4bit" in err
+    assert run(["ask", str(base), "hello", "--dtype", "int8"], capsys)[0] == 2
+    code, out, _ = run(["ask", str(base), "hello", "--dtype", "bfloat16", "--json"], capsys)
+    assert code == 0
+    assert json.loads(out)[0]["target"] == describe_target(str(base), dtype="bfloat16").id
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n' * 9)  # fmt: skip
+    for command in (["ask", str(base), "hello"], ["train", str(base), str(rows), "--out", str(tmp_path / "t")]):  # fmt: skip
+        code, _, err = run([*command, "--quantize", "4bit"], capsys)
+        assert code == 1
+        assert "needs bitsandbytes: pip install" in err
+        assert err.count("\n") == 1
