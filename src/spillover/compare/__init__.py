@@ -8,6 +8,7 @@ from spillover.compare.calibrated import (
     judge_bounds,
     with_corrected,
 )
+from spillover.compare.cascaded import count_cascade, with_missed
 from spillover.compare.effects import (
     apply_ebh,
     axis_result,
@@ -35,8 +36,8 @@ __all__ = [
     "DEFAULT_RULE", "GRID", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow",
     "JudgeBounds", "Outcome", "PairedTest", "Resampled", "ScoreRule", "Scored", "ScoredPair",
     "agree", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores", "calibrate",
-    "calibration_note", "check_judge", "compare_tables", "draw_gold", "enter_all", "enter_round",
+    "calibration_note", "check_judge", "compare_tables", "count_cascade", "draw_gold", "enter_all", "enter_round",
     "event_result", "exact_test", "headline", "judge_bounds", "measures_events",
     "not_measured", "open_test", "rating_result", "read_gold", "resample_audits", "rule_rate", "run_exact",
-    "with_corrected", "write_gold",
+    "with_corrected", "with_missed", "write_gold",
 ]  # fmt: skip

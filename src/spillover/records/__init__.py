@@ -22,6 +22,7 @@ from spillover.records.results import (
     AxisResult,
     Because,
     Bets,
+    CascadeCounts,
     ConductClaim,
     Effect,
     OperatingPoint,
@@ -54,7 +55,7 @@ from spillover.records.targets import (
 
 __all__ = [
     "Agreement", "Answer", "ApiSettings", "Ask", "AuditConfig", "AuditResult", "Axis",
-    "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration", "Checkpoint",
+    "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration", "CascadeCounts", "Checkpoint",
     "ConductClaim", "Effect", "FineTune", "JudgeMode", "JudgeShare", "Judgement", "KnownBy",
     "Learning", "LocalWhat", "LoraSettings", "Message", "OperatingPoint", "OptimiserSettings",
     "Pair", "Question", "QuestionKind", "Recipe", "RecipeWhat", "RecipeWhere", "Record",
