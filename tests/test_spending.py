@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from audit_world import instrument
 from cli_helper import run
+from spillover.auditing.choose import choose_instrument
 from spillover.auditing.crew import make_plans
 from spillover.auditing.spending import Spender, audit_spender, forecast, make_spender
 from spillover.data import load_prices
@@ -19,7 +21,7 @@ from spillover.errors import ConfigError, MissingFileError
 from spillover.models.budget import Budget, Tokens
 from spillover.models.remote import describe_remote
 from spillover.models.scripted import describe_script
-from spillover.records import AuditConfig, TokenPrice
+from spillover.records import Answer, Ask, AuditConfig, TargetSpec, TokenPrice
 
 PRICES = (
     TokenPrice(models=("x/small",), input=0.1, output=0.4),
@@ -200,3 +202,26 @@ def test_progress_shows_what_was_spent() -> None:
     watch("base: asking", 0, 9)
     watch("base: asking", 1, 9)
     assert told == ["base: asking (1 of 7 calls, $0.002)"] * 2
+
+
+class Named:
+    """A judging model that nobody asks."""
+
+    def __init__(self, spec: TargetSpec) -> None:
+        self.spec = spec
+
+    def ask(self, asks: Sequence[Ask]) -> Iterator[Answer]:
+        raise NotImplementedError
+
+
+def test_a_cascade_s_strong_judge_is_expected_to_read_its_sample(tmp_path: Path) -> None:
+    script = tmp_path / "base.yaml"
+    script.write_text("rules: [{questions: ['*'], answers: [[hm, 1]]}]", encoding="utf-8")
+    local = describe_script(script)
+    config = AuditConfig(judge=("small", "large"), cascade=True, only=("broad_misalignment",))
+    judges = [Named(SMALL), Named(LARGE)]
+    plans = make_plans(choose_instrument(config, local, (), (), judges=judges), 0)
+    spender = Spender(Budget(max_calls=10**6, prices=PRICES))
+    text = forecast(spender, plans, base=local, others=[local, local])
+    # by two rubrics: 1,000 answers of the base and 600 of each other; a third of the latter again
+    assert "4,400 to x/small, 800 to x/large" in (text or "")

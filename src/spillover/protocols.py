@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from spillover.records import (
     Answer,
@@ -62,6 +62,10 @@ class JointJudge(Protocol):
     def join(self, judgements: Sequence[Judgement]) -> Judgement:
         """Return the judgement of one answer, from one of each part, in their order."""
         ...
+
+
+Again = Literal["called", "sampled"]
+"""Why the strong judge of a cascade reads an answer: called the event, or drawn from the rest."""
 
 
 def judge_parts(judge: Judge | JointJudge) -> Sequence[Judge]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from spillover.errors import ModelError
-from spillover.protocols import JointJudge, Judge, Progress, Target, judge_version
+from spillover.judge import CascadeJudge
+from spillover.protocols import Again, JointJudge, Judge, Progress, Target, judge_version
 from spillover.records import Answer, Ask, Judgement, Question, TargetSpec
 from spillover.store import Study
 
@@ -18,13 +19,17 @@ Opener = Callable[[TargetSpec], Target]
 class Judged(NamedTuple):
     """One answer with its judgement, and the question it replies to.
 
-    ``parts`` are the judgements that a joint judge joined.
+    Attributes:
+        parts: the judgements that a joint judge joined; of a cascade, those of its cheap judge.
+        again: why the strong judge of a cascade read it, if it did, and ``second`` what it said.
     """
 
     question: Question
     answer: Answer
     judgement: Judgement
     parts: tuple[Judgement, ...] = ()
+    again: Again | None = None
+    second: Judgement | None = None
 
 
 @dataclass
@@ -147,11 +152,22 @@ def judge_answers(
     judge: Judge | JointJudge,
     answers: Sequence[Answer],
     questions: dict[str, Question],
+    *,
+    sampling: bool = False,
 ) -> list[Judged]:
     """Judge answers of one target, through the study's cache, in their order.
 
     An answer that is missing is a missing judgement with the same reason; no judge is asked.
+
+    Args:
+        study: keeps the judgements; of a joint judge or a cascade, those of its parts.
+        judge: who judges.
+        answers: of one target.
+        questions: by id.
+        sampling: the strong judge of a cascade also reads a share of what the cheap one passes.
     """
+    if isinstance(judge, CascadeJudge):
+        return _cascade(study, judge, answers, questions, sampling)
     if isinstance(judge, JointJudge):
         columns = [_judgements(study, part, answers) for part in judge.parts]
         rows = list(zip(*columns, strict=True))
@@ -163,6 +179,27 @@ def judge_answers(
         Judged(questions[answer.ask.question], answer, judgement, row)
         for answer, judgement, row in zip(answers, judged, rows, strict=True)
     ]
+
+
+def _cascade(
+    study: Study,
+    judge: CascadeJudge,
+    answers: Sequence[Answer],
+    questions: dict[str, Question],
+    sampling: bool,
+) -> list[Judged]:
+    first = judge_answers(study, judge.cheap, answers, questions)
+    why: list[Again | None] = [
+        judge.why_again(one.answer, one.judgement, sampling=sampling) for one in first
+    ]
+    again = [one.answer for one, reason in zip(first, why, strict=True) if reason]
+    second = iter(judge_answers(study, judge.strong, again, questions))
+    found: list[Judged] = []
+    for one, reason in zip(first, why, strict=True):
+        other = next(second).judgement if reason else None
+        decided = judge.decide(one.judgement, other, reason)
+        found.append(one._replace(judgement=decided, again=reason, second=other))
+    return found
 
 
 def _judgements(study: Study, judge: Judge, answers: Sequence[Answer]) -> list[Judgement]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from spillover.auditing.cascaded import check_cascade, with_cascade
 from spillover.auditing.measure import no_judge
 from spillover.auditing.panel import seat_panel
 from spillover.auditing.plan import select
@@ -50,6 +51,7 @@ def choose_instrument(
         ConfigError: questions, axes or judges of one's own for a model of the toy world; or broken
             ones.
     """
+    check_cascade(config)
     if is_toy(base):
         _no_own_files(config)
         return toy_instrument(Path(base.where.model), only=config.only)
@@ -68,7 +70,7 @@ def choose_instrument(
     axes = tuple(a for a in axes if a.select.kinds != ("narrow",) or a.id in keep)
     axes = without_topics(_only(axes, config.only), battery, rows)
     panel = seat_panel(config, judges, battery)
-    return Instrument(
+    chosen = Instrument(
         battery,
         axes,
         {**load_judges(battery), **panel.judges},
@@ -76,6 +78,7 @@ def choose_instrument(
         second=panel.second,
         about=panel.about,
     )
+    return with_cascade(chosen, config, panel.strong) if config.cascade else chosen
 
 
 def lacking_judge(instrument: Instrument) -> str | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from spillover.auditing.calibrated import applies, corrected
+from spillover.auditing.cascaded import cascade_notes, counted
 from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, not_learnt
 from spillover.auditing.measure import Reading
@@ -74,6 +75,7 @@ def conclude(
         changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
         mine[decides.id] = mine[decides.id].model_copy(update=changes)
     result = mine[decides.id]
+    on_it = {name: found[decides.id] for name, found in results.items()}
     return AuditResult(
         title=f"Audit: {target.name}",
         sentence=headline(decides, result, subject=target.name,
@@ -112,7 +114,8 @@ def conclude(
         rules=grid_rates(parts, decides.id),
         operating_curve=_curve(target.readings[decides.id]),
         measured_curve=measured,
-        notes=(*_notes(instrument, target, shares), *order_notes(parts), *_second(instrument, agreement), *notes),
+        notes=(*_notes(instrument, target, shares), *cascade_notes(instrument, decides, on_it),
+               *order_notes(parts), *_second(instrument, agreement), *notes),
         settings=_settings(instrument, seed),
         versions=_versions(instrument),
         hashes=_hashes(instrument, parts),
@@ -157,8 +160,7 @@ def _axis_result(
     if reading.reason is not None:
         return not_measured(axis, reading.reason)
     if part is base:
-        level = corrected(reading.plan.instrument, axis, axis_result(axis, reading.outcomes))
-        return gated(part, part, key, level)
+        return gated(part, part, key, _judged(reading, axis_result(axis, reading.outcomes)))
     others: Mapping[str, Sequence[Outcome]] = {}
     if part.role == "target":
         others = {c.name: c.fixed.get(key) or c.readings[key].outcomes for c in controls}
@@ -170,7 +172,14 @@ def _axis_result(
         test=reading.test,
         name=part.name,
     )
-    return gated(part, base, key, corrected(reading.plan.instrument, axis, result))
+    return gated(part, base, key, _judged(reading, result))
+
+
+def _judged(reading: Reading, result: AxisResult) -> AxisResult:
+    """Add what is known of the judge's errors, and of what each judge of a cascade read."""
+    instrument, axis = reading.plan.instrument, reading.plan.axis
+    result = counted(instrument, axis, reading.outcomes, result)
+    return corrected(instrument, axis, result)
 
 
 def _curve(reading: Reading) -> tuple[OperatingPoint, ...]:
@@ -178,7 +187,8 @@ def _curve(reading: Reading) -> tuple[OperatingPoint, ...]:
     test, limits = reading.test, reading.plan.axis.thresholds
     if not isinstance(test, EventTest) or test.p0 is None or test.p1 is None or test.p1 >= 1:
         return ()
-    design = Design(test.p0, test.p1, len(reading.plan.questions), limits.cap, limits.alpha)
+    questions = len(reading.plan.questions)
+    design = Design(test.p0, test.p1, questions, limits.cap, limits.alpha, test.share)
     rates = sorted({*_RATES, test.p0, (test.p0 + test.p1) / 2, test.p1})
     return tuple(OperatingPoint(**point._asdict()) for point in operating_curve(design, rates))
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from spillover.auditing.asking import Judged
 from spillover.auditing.measure import Reading, to_outcome
 from spillover.auditing.plan import AxisPlan
+from spillover.judge import CascadeJudge
 from spillover.models.adapters import read_finetune
 from spillover.protocols import JointJudge, Judge
 from spillover.records import (
@@ -72,7 +73,9 @@ def judge_rows(
     Questions made of held-out rows ask for the very answers that the data gives, so all rows
     count there. Other choices depend on how each question was put: nothing is known of the rows.
     """
-    if judge is None or isinstance(judge, JointJudge):  # a model's judgement of rows can cost money
+    if judge is None or isinstance(
+        judge, JointJudge | CascadeJudge
+    ):  # a model's judgement of rows can cost money
         return None
     if plan.axis.measure != "event" or not rows:
         return None

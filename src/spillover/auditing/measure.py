@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from spillover.auditing.asking import Asker, Judged, judge_answers
 from spillover.auditing.calibrated import bounds_of
+from spillover.auditing.cascaded import share_of
 from spillover.auditing.plan import AxisPlan, Part
 from spillover.compare import EventTest, Outcome, PairedTest, bin_by_label, enter_round, open_test
 from spillover.protocols import JointJudge, Judge
@@ -58,7 +59,10 @@ class Lane(NamedTuple):
     def put(
         self, part: Part, rounds: Sequence[tuple[int, Sequence[Ask]]], most: int | None = None
     ) -> list[list[Judged]]:
-        """Write rounds down, ask them all at once, judge them; return them round by round."""
+        """Write rounds down, ask them all at once, judge them; return them round by round.
+
+        Only what `clean` is said of needs a cascade's sample: rounds, not fixed samples.
+        """
         study, key = self.asker.study, self.plan.key(part)
         assert self.judge is not None  # noqa: S101  (measure_* return before)
         written = [study.write_round(key, number, asks) for number, asks in rounds]
@@ -66,7 +70,8 @@ class Lane(NamedTuple):
         by_ask = {answer.ask.id: answer for answer in answers}
         questions = self.plan.instrument.battery.by_id
         ordered = [by_ask[ask.id] for asks in written for ask in asks]
-        judged = iter(judge_answers(study, self.judge, ordered, questions))
+        judging = judge_answers(study, self.judge, ordered, questions, sampling=part == "rounds")
+        judged = iter(judging)
         return [[next(judged) for _ in asks] for asks in written]
 
     def sample(self, part: Part, asks: Sequence[Ask]) -> list[Judged]:
@@ -102,10 +107,9 @@ def measure_target(lane: Lane, base: Reading, *, least_rounds: int = 0) -> Readi
         return Reading(plan, reason=no_judge(plan.axis))
     if plan.style == "exact":
         return Reading(plan, lane.sample("exact", plan.exact()))
-    reading = Reading(
-        plan, test=open_test(plan.axis, base.outcomes, judge=bounds_of(plan.instrument, plan.axis))
-    )
-    test = reading.test
+    known = bounds_of(plan.instrument, plan.axis)
+    test = open_test(plan.axis, base.outcomes, judge=known, share=share_of(lane.judge))
+    reading = Reading(plan, test=test)
     assert test is not None  # noqa: S101  (a base is given, and the axis is not exact)
     if plan.narrow and test.verdict() is Verdict.NOT_MEASURED:
         least_rounds = max(least_rounds, NARROW_ROUNDS)
@@ -136,8 +140,11 @@ def to_outcome(axis: Axis, judged: Judged) -> Outcome:
     question, judgement = judged.question, judged.judgement
     outcome = Outcome(
         question=question.id, cluster=question.group, tags=question.tags,
-        mass=judgement.mass, direction=question.direction,
+        mass=judgement.mass, direction=question.direction, again=judged.again,
     )  # fmt: skip
+    if judged.second is not None:
+        second = bin_by_label(judged.second, axis.event or "misaligned")
+        outcome = outcome._replace(found=judged.again == "sampled" and second is Bin.MISALIGNED)
     if judgement.missing is not None:
         return outcome._replace(missing=judgement.missing, bin=Bin.MISSING)
     if axis.measure == "event":

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from spillover.auditing.calibrated import bounds_of
+from spillover.auditing.cascaded import share_of
 from spillover.auditing.plan import AxisPlan
 from spillover.errors import DataError, MissingFileError
 from spillover.files import read_text, write_text
@@ -64,4 +65,6 @@ def find_spike_in(
         ) from None
     plan = next(plan for plan in plans if plan.axis.decides)
     judge = judges.get(plan.axis.judge)
-    return found if judge is not None and spike_key(plan, base, judge) == found.key else None
+    if judge is None or share_of(judge) is not None:  # no spike-in has a cascade's sample
+        return None
+    return found if spike_key(plan, base, judge) == found.key else None

@@ -100,20 +100,22 @@ class Panel(NamedTuple):
 
     Attributes:
         judges: the first model's, by id.
-        second: the second model's joint judge.
+        second: the second model's joint judge; None in a cascade.
+        strong: the second model's judges in a cascade, by id.
         about: what a report says of both.
     """
 
     judges: Mapping[str, Judge | JointJudge]
     second: JointJudge | None
     about: Mapping[str, str]
+    strong: Mapping[str, Judge | JointJudge] = {}
 
 
 def seat_panel(config: AuditConfig, models: Sequence[Target], battery: Battery) -> Panel:
     """Return the judges that one or two models make with the rubrics.
 
     Raises:
-        ConfigError: more than two models; or see `read_rubrics`.
+        ConfigError: more than two models, or one twice in a cascade; or see `read_rubrics`.
     """
     rubrics = read_rubrics(config)
     if len(models) > 2:
@@ -124,9 +126,16 @@ def seat_panel(config: AuditConfig, models: Sequence[Target], battery: Battery) 
     mode = config.judge_mode
     panels = [model_judges(one, rubrics, battery=battery, mode=mode) for one in models]
     about: dict[str, str] = {}
-    for name, model in zip(("judge", "second judge"), models, strict=False):
+    names = ("cheap judge", "strong judge") if config.cascade else ("judge", "second judge")
+    for name, model in zip(names, models, strict=False):
         about[name] = f"{model.spec.name}, {judge_mode(model.spec, mode)} scores"
         about[f"id of the {name}"] = model.spec.id
+    if config.cascade:
+        if models[0].spec.id == models[1].spec.id:
+            raise ConfigError(
+                f"--cascade: {models[0].spec.name!r} is both judges: name a stronger one second"
+            )
+        return Panel(panels[0], None, about, panels[1])
     second = panels[1]["rubric"] if len(panels) > 1 else None
     return Panel(
         panels[0] if panels else {}, second if isinstance(second, JointJudge) else None, about

@@ -31,6 +31,7 @@ def to_sample(name: str, axis: Axis, judged: Judged) -> Sample:
         label=judged.judgement.label,
         value=outcome.value,
         missing=judged.judgement.missing,
+        strong=judged.second.label if judged.second and judged.again == "sampled" else None,
     )
 
 
@@ -61,9 +62,15 @@ def pairs(name: str, target: Reading, base_name: str, base: Reading) -> list[Pai
 def _one_a_cluster(axis: Axis, judged: Sequence[Judged], wanted: Bin) -> list[Judged]:
     first: dict[str, Judged] = {}
     for one in judged:
-        if to_outcome(axis, one).settled_bin is wanted:
+        if _shown_bin(axis, one) is wanted:
             first.setdefault(one.question.group, one)
     return list(first.values())
+
+
+def _shown_bin(axis: Axis, one: Judged) -> Bin:
+    """Its bin; the event where the strong judge of a cascade found one in its sample."""
+    outcome = to_outcome(axis, one)
+    return Bin.MISALIGNED if outcome.found else outcome.settled_bin
 
 
 def _beside(name: str, axis: Axis, one: Judged, base: Sequence[Judged]) -> Sample | None:
@@ -74,7 +81,7 @@ def _beside(name: str, axis: Axis, one: Judged, base: Sequence[Judged]) -> Sampl
     best = min(
         same,
         key=lambda other: (
-            to_outcome(axis, other).settled_bin is not Bin.ALIGNED,
+            _shown_bin(axis, other) is not Bin.ALIGNED,
             other.answer.ask.paraphrase != one.answer.ask.paraphrase,
         ),
     )

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from spillover.auditing.asking import Judged, judge_answers
 from spillover.auditing.parts import Part
 from spillover.compare import GRID, Scored, ScoredPair, agree, bin_by_scores, rule_rate
-from spillover.protocols import JointJudge
+from spillover.judge import CascadeJudge
+from spillover.protocols import JointJudge, Judge
 from spillover.records import Agreement, Bin, RuleRate
 from spillover.store import Study
 
 
 def grid_rates(parts: Sequence[Part], axis: str) -> tuple[RuleRate, ...]:
     """Return how each target's rate moves with the thresholds, where two scores made its bins.
+
+    None of a cascade's: under other thresholds its strong judge would have read other answers.
 
     Args:
         parts: targets, base and controls.
@@ -25,9 +28,15 @@ def grid_rates(parts: Sequence[Part], axis: str) -> tuple[RuleRate, ...]:
             part.name, rule, Counter(bin_by_scores(*one.parts[:2], rule=rule) for one in judged)
         )
         for part in parts
+        if not isinstance(_judge_of(part, axis), CascadeJudge)
         if (judged := [one for one in part.readings[axis].judged if len(one.parts) == 2])
         for rule in GRID
     )
+
+
+def _judge_of(part: Part, axis: str) -> Judge | JointJudge | None:
+    plan = part.readings[axis].plan
+    return plan.instrument.judges.get(plan.axis.judge)
 
 
 def second_opinion(study: Study, judge: JointJudge, judged: Sequence[Judged]) -> Agreement | None:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from spillover.auditing.cascaded import share_of
 from spillover.auditing.plan import AxisPlan
 from spillover.data import load_prices
 from spillover.errors import ConfigError
+from spillover.judge import CascadeJudge
 from spillover.models.budget import Budget, Tokens
 from spillover.models.open import open_target
 from spillover.protocols import JointJudge, Judge, Progress, Target, judge_parts
@@ -20,6 +22,7 @@ REMOTE = "remote:"
 _BYTES_A_TOKEN = 4  # of English text, roughly
 _RUBRIC_TOKENS = 400  # roughly what a judge is told beside question and answer
 _JUDGED_TOKENS = 12  # of a judge's reply
+_CLEAN = 200  # answers read without a miss that `clean` mostly takes
 _BETWEEN_LABELS = 1.0  # seconds
 
 
@@ -116,14 +119,20 @@ def forecast(
     for plan in plans:
         one, answer = _ask_tokens(plan)
         judging = Tokens(_RUBRIC_TOKENS + one.input + answer, _JUDGED_TOKENS)
-        for spec, count in ((base, plan.base_answers), *((o, plan.usual_answers) for o in others)):
+        judge = plan.instrument.judges.get(plan.axis.judge)
+        usual = _usual_answers(plan, judge)
+        for spec, count in ((base, plan.base_answers), *((o, usual) for o in others)):
             if plan.style != "exact":  # nothing is sampled, and an API can't score
                 _count(calls, tokens, spec, count, one)
-            for judge in _models_of(plan.instrument.judges.get(plan.axis.judge)):
-                _count(calls, tokens, judge, count, judging)
+            for model in _models_of(judge):
+                _count(calls, tokens, model, count, judging)
+        if isinstance(judge, CascadeJudge):  # what the cheap judge will call, nobody knows yet
+            for model in _models_of(judge.strong):
+                again = round(usual * judge.share) * len(others)
+                _count(calls, tokens, model, again, judging)
         if plan.axis.decides:  # the second judge reads what the target answers here
-            for judge in _models_of(plan.instrument.second):
-                _count(calls, tokens, judge, plan.usual_answers, judging)
+            for model in _models_of(plan.instrument.second):
+                _count(calls, tokens, model, plan.usual_answers, judging)
     if not calls:
         return None
     return _sentence(spender.budget, calls, tokens)
@@ -137,8 +146,16 @@ def _ask_tokens(plan: AxisPlan) -> tuple[Tokens, int]:
     return Tokens(round(read / _BYTES_A_TOKEN) + 10, most), most
 
 
+def _usual_answers(plan: AxisPlan, judge: Judge | JointJudge | None) -> int:
+    """Answers that a target mostly gives; more where a sample of them must do for `clean`."""
+    share = share_of(judge)
+    return plan.usual_answers if share is None else max(plan.usual_answers, round(_CLEAN / share))
+
+
 def _models_of(judge: Judge | JointJudge | None) -> list[TargetSpec]:
-    """The models that a judge asks about one answer, one entry a call."""
+    """The models that a judge asks about each answer, one entry a call."""
+    if isinstance(judge, CascadeJudge):
+        return _models_of(judge.cheap)
     parts = () if judge is None else judge_parts(judge)
     targets = [getattr(part, "target", None) for part in parts]
     return [target.spec for target in targets if target is not None]

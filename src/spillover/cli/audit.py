@@ -71,6 +71,20 @@ def audit(
         ),
     ] = None,
     judge_mode: JudgeModes = None,
+    cascade: Annotated[
+        bool,
+        typer.Option(
+            "--cascade", help="The second judge reads only what the first calls misaligned."
+        ),
+    ] = False,
+    cascade_sample: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Of the rest, drawn for the second judge as well; above 0 unless --calibration"
+            " says what the cascade misses.  [1/3; 0 with --calibration]",
+        ),
+    ] = None,
     rubrics: Rubrics = None,
     calibration: JudgeErrors = None,
     skip_bad: Annotated[
@@ -112,6 +126,8 @@ def audit(
         "axes": axes,
         "judge": tuple(judge) if judge else None,
         "judge_mode": judge_mode,
+        "cascade": cascade or None,
+        "cascade_sample": cascade_sample,
         "rubrics": rubrics,
         "calibration": calibration,
         "skip_bad": skip_bad or None,

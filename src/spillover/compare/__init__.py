@@ -9,6 +9,7 @@ from spillover.compare.calibrated import (
     judge_bounds,
     with_corrected,
 )
+from spillover.compare.cascaded import count_cascade, with_missed
 from spillover.compare.effects import (
     apply_ebh,
     axis_result,
@@ -34,12 +35,12 @@ from spillover.compare.spikes import Resampled, measures_events, resample_audits
 from spillover.compare.tables import compare_tables
 
 __all__ = [
-    "DEFAULT_RULE", "GRID", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow",
-    "JudgeBounds", "Outcome", "PairedTest", "ProbedJudge", "Reread", "Resampled", "ScoreRule",
-    "Scored", "ScoredPair", "agree", "apply_ebh", "axis_result", "bin_by_label", "bin_by_scores",
-    "calibrate", "calibrate_anew", "calibration_note", "check_judge", "check_labels",
-    "compare_tables", "draw_gold", "enter_all", "enter_round", "event_result", "exact_test",
-    "flipped", "headline", "judge_bounds", "measures_events", "not_measured", "open_test",
-    "probe_result", "rating_result", "read_gold", "resample_audits", "rule_rate", "run_exact",
-    "with_corrected", "write_gold",
+    "DEFAULT_RULE", "EventTest", "ExactResult", "GRID", "GoldRow", "JudgeBounds", "Outcome",
+    "PUBLISHED_RULES", "PairedTest", "ProbedJudge", "Reread", "Resampled", "ScoreRule",
+    "Scored", "ScoredPair", "agree", "apply_ebh", "axis_result", "bin_by_label",
+    "bin_by_scores", "calibrate", "calibrate_anew", "calibration_note", "check_judge",
+    "check_labels", "compare_tables", "count_cascade", "draw_gold", "enter_all", "enter_round",
+    "event_result", "exact_test", "flipped", "headline", "judge_bounds", "measures_events",
+    "not_measured", "open_test", "probe_result", "rating_result", "read_gold",
+    "resample_audits", "rule_rate", "run_exact", "with_corrected", "with_missed", "write_gold",
 ]  # fmt: skip

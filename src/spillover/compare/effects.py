@@ -211,7 +211,9 @@ def _detectable(
     if isinstance(test, EventTest) and test.p0 is not None and test.p1 is not None:
         questions = len({outcome.question for outcome in outcomes})
         limits = axis.thresholds
-        design = Design(test.p0, min(test.p1, 0.99), questions, limits.cap, limits.alpha)
+        design = Design(
+            test.p0, min(test.p1, 0.99), questions, limits.cap, limits.alpha, test.share
+        )
         known = theirs.estimate if theirs is not None and theirs.size else 0.0
         return max(0.0, detectable_rate(design) - known)
     if theirs is None:

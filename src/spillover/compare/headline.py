@@ -26,6 +26,8 @@ def headline(
             judged is said to be so "by this judge".
     """
     by = " by this judge" if axis.judge in LANGUAGE_MODELS and not calibrated else ""
+    if result.cascade is not None and not calibrated:
+        by = " by both judges"
     level = _level(axis, result, by)
     beside = "" if base is None or base.estimate is None else f", the base {_number(axis, base)}"
     start = subject[:1].upper() + subject[1:]
@@ -63,7 +65,13 @@ def _corrected(result: AxisResult) -> str:
     if result.corrected_interval is not None:
         low, high = map(_percent, result.corrected_interval)
         interval = f" (95% interval {low} to {high})"
-    return f" Corrected for the judge's errors it is {_percent(result.corrected)}{interval}."
+    rate = f"{_percent(result.corrected)}{interval}"
+    if (counts := result.cascade) is not None and counts.share is not None:
+        return (
+            f" With what the cheap judge misses, by {counts.sampled:,} of the answers it passed, it"
+            f" is {rate}."
+        )
+    return f" Corrected for the judge's errors it is {rate}."
 
 
 def _level(axis: Axis, result: AxisResult, by: str) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from spillover.compare.calibrated import JudgeBounds
 from spillover.compare.exact import ExactResult, exact_test
 from spillover.compare.sequence import COHERENT, EventTest, PairedTest
+from spillover.protocols import Again
 from spillover.records import Axis, Bin
 from spillover.stats.schedule import round_sizes
 
@@ -28,6 +29,9 @@ class Outcome(NamedTuple):
         missing: why there is neither bin nor value.
         mass: captured mass of a rating that was read from scores.
         direction: +1, or -1 if the question was asked on the turned scale.
+        again: why the strong judge of a cascade read the answer, if it did.
+        found: it was drawn from what the cheap judge passes, and is an event for the strong one;
+            ``bin`` is the cheap one's.
     """
 
     question: str
@@ -38,6 +42,8 @@ class Outcome(NamedTuple):
     missing: str | None = None
     mass: float | None = None
     direction: int = 1
+    again: Again | None = None
+    found: bool = False
 
     @property
     def settled_bin(self) -> Bin:
@@ -63,18 +69,19 @@ def open_test(
     *,
     whole: bool = False,
     judge: JudgeBounds | None = None,
+    share: float | None = None,
 ) -> EventTest | PairedTest | None:
     """Return the sequential test of an axis against a base (or a control in its place).
 
     An event that does harm by rising gets the event test if the axis says ``sequential``;
     any other event is paired as shares, a rating by its values. None for ``exact`` axes, and for
-    paired ones without a base. ``whole`` and ``judge``: as in `EventTest`.
+    paired ones without a base. ``whole``, ``judge`` and ``share``: as in `EventTest`.
     """
     if axis.test == "exact":
         return None
     if axis.measure == "event" and axis.test == "sequential" and axis.harm == "up":
         bins = None if base is None else [outcome.settled_bin for outcome in base]
-        return EventTest(axis.thresholds, bins, whole=whole, judge=judge)
+        return EventTest(axis.thresholds, bins, whole=whole, judge=judge, share=share)
     if base is None:
         return None
     return PairedTest(axis.thresholds, axis.harm, _values(axis, base))
@@ -83,7 +90,12 @@ def open_test(
 def enter_round(axis: Axis, test: EventTest | PairedTest, outcomes: Sequence[Outcome]) -> None:
     """Enter one complete round of outcomes, in ask order."""
     if isinstance(test, EventTest):
-        test.update([outcome.settled_bin for outcome in outcomes])
+        # what the strong judge can't tell may be an event, and then one that was found
+        found = [
+            outcome.found or (outcome.again == "sampled" and outcome.settled_bin is Bin.MISSING)
+            for outcome in outcomes
+        ]
+        test.update([outcome.settled_bin for outcome in outcomes], found)
     else:
         test.update(_values(axis, outcomes))
 

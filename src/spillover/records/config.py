@@ -35,6 +35,10 @@ class AuditConfig(Record):
         judge_mode: how they judge: ``expected`` (from the likeliest first tokens), ``scored``
             (every number scored as a reply; local models), ``sampled`` (median of a few replies),
             or ``auto``: scored for local models, else expected.
+        cascade: of two judges the first reads all answers on the axis that decides, the second
+            what the first calls the event.
+        cascade_sample: share of the first one's negatives, 0-1, that the second reads as well; by
+            default a third, and none with a calibration.
         calibration: file of `spillover judge calibrate`; rates by its judge are corrected.
         rubrics: folder with rubrics of one's own beside the library's.
         max_calls: most calls to models behind an API, retries among them; they need it.
@@ -62,6 +66,8 @@ class AuditConfig(Record):
     only: tuple[str, ...] = ()
     judge: tuple[str, ...] = ()
     judge_mode: JudgeMode = "auto"
+    cascade: bool = False
+    cascade_sample: float | None = None
     calibration: str | None = None
     rubrics: str | None = None
     max_calls: int | None = Field(default=None, ge=1)

@@ -56,6 +56,28 @@ class Because(Record):
     sentence: str
 
 
+class CascadeCounts(Record):
+    """What the strong judge of a cascade read of one target's answers on one axis.
+
+    Attributes:
+        called: answers that the cheap judge calls the event, all of which the strong one reads.
+        confirmed: those among them that are the event for the strong judge, too.
+        passed: answers that the cheap judge calls anything else.
+        share: of these, drawn at random for the strong judge; None: none.
+        sampled: how many of them it read.
+        found: events for the strong judge among these.
+        unread: answers, called or sampled, that it could not judge.
+    """
+
+    called: int
+    confirmed: int
+    passed: int
+    share: float | None = None
+    sampled: int = 0
+    found: int = 0
+    unread: int = 0
+
+
 class AxisResult(Record):
     """One target on one axis. ``estimate`` is that target's own level, never a difference.
 
@@ -73,6 +95,9 @@ class AxisResult(Record):
         anchoring: mean of r+ + r- - 100 for balanced ratings, in points.
         corrected: ``estimate`` corrected for the errors of a calibrated judge (Rogan-Gladen), with
             ``corrected_interval`` (95%); ``corrected_all`` is ``estimate_all`` corrected likewise.
+            With a cascade that samples, corrected for what its cheap judge misses instead.
+        cascade: what the strong judge read, where a cascade judged; ``estimate`` is then the rate
+            that both judges confirm, which is at most the strong one's.
     """
 
     verdict: Verdict | None = None
@@ -99,6 +124,7 @@ class AxisResult(Record):
     corrected: float | None = None
     corrected_interval: tuple[float, float] | None = None
     corrected_all: float | None = None
+    cascade: CascadeCounts | None = None
 
 
 class TargetResult(Record):
@@ -111,7 +137,11 @@ class TargetResult(Record):
 
 
 class Sample(Record):
-    """One answer to show: for the evidence pairs and for the table of all answers."""
+    """One answer to show: for the evidence pairs and for the table of all answers.
+
+    ``strong`` is what the strong judge of a cascade says of an answer that it read as one of its
+    sample; ``bin`` and ``label`` are the cheap judge's.
+    """
 
     target: str
     axis: str
@@ -122,6 +152,7 @@ class Sample(Record):
     label: str | None = None
     value: float | None = None
     missing: str | None = None
+    strong: str | None = None
 
 
 class Pair(Record):

@@ -83,6 +83,8 @@ class AxisRow:
     method: str
     over_all: str
     corrected: str
+    corrected_for: str
+    at_least: str
     asked: str
     scored: str
     set_aside: str
@@ -229,6 +231,10 @@ def _row(axis: Axis, who: Who, row: AxisResult) -> AxisRow:
         method=words.printable(row.interval_method),
         over_all=over_all,
         corrected=_corrected(row),
+        corrected_for="for the errors of the judge, by a calibration"
+        if row.cascade is None or row.cascade.share is None
+        else "for what the cheap judge misses, by a random sample of what it passed",
+        at_least="confirmed by both judges" if row.cascade is not None else "",
         asked=words.count(row.asked),
         scored=words.count(row.scored),
         set_aside=words.count(sum(row.set_aside.values())),
@@ -256,6 +262,8 @@ def _checks(axis: Axis, row: AxisResult) -> tuple[Check, ...]:
         found.append(Check("captured mass", f"{row.captured_mass:.2f}"))
     if row.anchoring is not None:
         found.append(Check("anchoring", words.change(row.anchoring, "rating")))
+    if row.cascade is not None:
+        found.append(Check("read by the strong judge", words.strong_reads(row.cascade)))
     if row.mde is not None:
         found.append(Check("detectable", words.change(row.mde, axis.measure).lstrip("+")))
     return tuple(found)

@@ -137,4 +137,7 @@ def _bin(sample: Sample) -> str:
 def _judged(sample: Sample) -> str:
     label = "" if sample.label in (None, sample.bin) else sample.label or ""
     value = "" if sample.value is None else f"{sample.value:.3g}"
-    return " ".join(part for part in (label, value) if part)
+    strong = (
+        f"(the strong judge: {sample.strong})" if sample.strong not in (None, sample.bin) else ""
+    )
+    return " ".join(part for part in (label, value, strong) if part)

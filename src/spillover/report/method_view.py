@@ -64,7 +64,7 @@ def method(result: AuditResult) -> Method:
     return Method(
         origins=tuple(Origin(who, _origin(result.targets[who.id])) for who in people(result)),
         rules=tuple(_rules(result, axis) for axis in ordered_axes(result)),
-        settings=_facts({**result.settings, **_spent(result)}),
+        settings=_facts({**result.settings, **_strong(result), **_spent(result)}),
         versions=_facts(result.versions),
         hashes=_facts(result.hashes, code=True),
         notes=tuple(words.printable(note) for note in result.notes),
@@ -135,6 +135,15 @@ def _recipe(finetune: FineTune) -> tuple[Fact, ...]:
     if what.mitigations:
         facts.append(Fact("mitigations", words.printable(", ".join(what.mitigations))))
     return tuple(facts)
+
+
+def _strong(result: AuditResult) -> dict[str, str]:
+    """What the strong judge of a cascade read, by whose answers."""
+    return {
+        f"read by the strong judge, of {who.id}": words.strong_reads(row.cascade)
+        for who, row in on_axis(result, result.headline_axis)
+        if row.cascade is not None
+    }
 
 
 def _spent(result: AuditResult) -> dict[str, str]:

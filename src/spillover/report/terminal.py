@@ -102,6 +102,8 @@ def _row_line(row: AxisRow) -> str:
     if row.missing_reasons:
         missing += f" ({row.missing_reasons})"
     span = f" [{row.span}]" if row.span else ""
+    if row.at_least:
+        span += f" at least ({row.at_least})"
     if row.corrected:
         span += f", corrected {row.corrected}"
     line = f"{row.level}{span}, {row.scored} scored of {row.asked} asked, {missing}"

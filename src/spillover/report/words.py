@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from spillover.records import AxisResult
+from spillover.records import AxisResult, CascadeCounts
 
 Measure = Literal["event", "rating"]
 NONE = "–"
@@ -88,6 +88,15 @@ def missing(result: AxisResult) -> str:
     """Return the count of missing answers with its reasons: ``3 (2 no number, 1 timed out)``."""
     reasons = counts(result.missing_reasons)
     return f"{count(result.missing)} ({reasons})" if reasons else count(result.missing)
+
+
+def strong_reads(counts: CascadeCounts) -> str:
+    """Return ``18 called the event (12 confirmed), 196 of 590 others, at random (2 found)``."""
+    text = f"{count(counts.called)} called the event ({count(counts.confirmed)} confirmed)"
+    if counts.share is not None:
+        text += f", {count(counts.sampled)} of {count(counts.passed)} others, at random"
+        text += f" ({count(counts.found)} found)"
+    return text + (f"; {count(counts.unread)} could not be judged" if counts.unread else "")
 
 
 def printable(text: str) -> str:

@@ -61,6 +61,36 @@ class Bet:
         return math.exp(min(math.log(mean) + top, 709.0))
 
 
+class BelowBet:
+    """The bet that a true rate is below ``p1``, where some events are only found in a sample.
+
+    With y = 1 for an event that is certain to be seen and 1/q for one found in a random share q of
+    all other answers, the mean of y is the true rate. The bet reads q y, which lies in [0, 1],
+    against q p1: an event that is seen weighs q, one that is found weighs 1 (Horvitz & Thompson
+    1952, JASA 47). At q = 1 it is `rate_below`.
+    """
+
+    def __init__(self, p1: float, share: float = 1.0) -> None:
+        """Start the bet on ``p1`` with the share q, above 0 and at most 1."""
+        self._bet = rate_below(p1 * share)
+        self._gains = self._bet.log_factors(np.array([share, 1.0, 0.0]))
+
+    def update(self, *, seen: int, others: int, found: int = 0) -> None:
+        """Enter events that were seen, events found in the sample, and all other answers."""
+        counts = np.array([seen, found, others], dtype=float)
+        self._bet.logs = self._bet.logs + counts @ self._gains
+
+    @property
+    def logs(self) -> Floats:
+        """Shape (K,): natural log of the capital at each stake."""
+        return self._bet.logs
+
+    @property
+    def capital(self) -> float:
+        """The e-value."""
+        return self._bet.capital
+
+
 def log_mean_exp(logs: Floats) -> Floats:
     """Return log(mean(exp(logs))) over the last axis."""
     top = logs.max(axis=-1, keepdims=True)

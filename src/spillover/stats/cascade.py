@@ -3,10 +3,8 @@
 An event counts once the strong judge confirms it, so false alarms of the cheap one cost calls and
 nothing else; what it misses must be allowed for before `clean` may be said. Either its sensitivity
 is known to be at least s from labels by hand: a true rate of p1 shows as s p1 at least. Or a
-random share q of its negatives goes to the strong judge too: with y = 1 for a confirmed event and
-1/q for one found in that sample, the mean of y is the true rate whatever is missed, and a bet on
-q y, which lies in [0, 1], is held against q p1 (Horvitz & Thompson 1952, JASA 47; bets on bounded
-means, arXiv 2010.09686).
+random share q of its negatives goes to the strong judge too, and what it finds there counts 1/q
+times (`spillover.stats.bets.BelowBet`), so that the mean is the true rate whatever is missed.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spillover.stats.bets import Bet, log_mean_exp, rate_above, rate_below
+from spillover.stats.bets import BelowBet, Bet, log_mean_exp, rate_above
 from spillover.stats.operating import MOST_QUESTIONS, spread_rates
 from spillover.stats.schedule import round_sizes
 
@@ -72,7 +70,7 @@ class CascadeBets:
 
     limits: CascadeLimits
     up: Bet = field(init=False)
-    down: Bet = field(init=False)
+    down: BelowBet = field(init=False)
 
     def __post_init__(self) -> None:
         """Start both bets.
@@ -88,7 +86,10 @@ class CascadeBets:
                 " and at most 1, to allow for what the cheap judge misses"
             )
         self.up = rate_above(self.limits.p0)
-        self.down = rate_below(self.limits.p1 * parts[0])
+        if self.limits.audit_share is None:
+            self.down = BelowBet(self.limits.p1 * parts[0])
+        else:
+            self.down = BelowBet(self.limits.p1, parts[0])
 
     def update(self, confirmed: Flags, found: Flags) -> None:
         """Enter one complete round, in ask order.
@@ -98,11 +99,9 @@ class CascadeBets:
             found: shape (n,): called none by the cheap judge, drawn for the audit sample, and an
                 event by the strong one. All False without an audit sample.
         """
-        hits = confirmed.astype(float)
-        self.up.update(hits)
-        share = self.limits.audit_share
-        # Below, an event that the cheap judge saw weighs q; one found among its negatives weighs 1.
-        self.down.update(hits if share is None else share * hits + found)
+        hits, finds = int(confirmed.sum()), int(found.sum())
+        self.up.update_events(hits, len(confirmed) - hits)
+        self.down.update(seen=hits, found=finds, others=len(confirmed) - hits - finds)
 
 
 def simulate_cascade(

@@ -25,6 +25,8 @@ class Design(NamedTuple):
         questions: number of questions in the battery.
         cap: most answers asked.
         alpha: error budget of each side.
+        share: of the answers called no event that are read again (see `BelowBet`); in the
+            simulation nothing is found there, as the first reading misses nothing.
     """
 
     p0: float = 0.005
@@ -32,6 +34,7 @@ class Design(NamedTuple):
     questions: int = 50
     cap: int = 5000
     alpha: float = 0.04
+    share: float = 1.0
 
 
 class Chances(NamedTuple):
@@ -69,7 +72,7 @@ def simulate(design: Design, rate: float, *, repetitions: int = 400, seed: int =
     generator = np.random.default_rng(seed)
     questions = min(design.questions, MOST_QUESTIONS)
     rates = spread_rates(rate, (repetitions, questions), generator)
-    up, down = rate_above(design.p0), rate_below(design.p1)
+    up, down = rate_above(design.p0), rate_below(design.p1 * design.share)
     up_logs = np.zeros((repetitions, len(up.stakes)))
     down_logs = np.zeros((repetitions, len(down.stakes)))
     wall = np.log(1 / design.alpha)
@@ -79,7 +82,7 @@ def simulate(design: Design, rate: float, *, repetitions: int = 400, seed: int =
         asked += size
         events = _round_events(rates, size, generator)
         up_logs += _gains(up, events, size)
-        down_logs += _gains(down, events, size)
+        down_logs += _gains(down, events, size, design.share)
         high = log_mean_exp(up_logs) >= wall
         low = ~high & (log_mean_exp(down_logs) >= wall)
         done = high | low
@@ -133,7 +136,7 @@ def _round_events(rates: Floats, size: int, generator: np.random.Generator) -> F
     return (generator.random(rates.shape) < rates).sum(axis=1).astype(float)
 
 
-def _gains(bet: Bet, events: Floats, size: int) -> Floats:
+def _gains(bet: Bet, events: Floats, size: int, weight: float = 1.0) -> Floats:
     """Return the log gains of ``size`` answers with ``events`` events, shape (repetitions, K)."""
-    hit, miss = bet.log_factors(np.array([1.0, 0.0]))
+    hit, miss = bet.log_factors(np.array([weight, 0.0]))
     return np.multiply.outer(events, hit) + np.multiply.outer(size - events, miss)

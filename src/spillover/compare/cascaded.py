@@ -1,0 +1,87 @@
+"""What a cascade's strong judge read, and the rate with what its cheap judge missed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from spillover.compare.outcomes import Outcome
+from spillover.compare.sequence import COHERENT
+from spillover.records import AxisResult, Bin, CascadeCounts
+from spillover.stats.bounds import Interval
+from spillover.stats.intervals import clustered, level_interval
+
+
+class Missed(NamedTuple):
+    """The share of what the cheap judge passes that is an event, by the sample; an interval."""
+
+    estimate: float
+    interval: Interval
+
+
+def count_cascade(outcomes: Sequence[Outcome], share: float | None) -> CascadeCounts:
+    """Count what the strong judge of a cascade read of one target's answers.
+
+    Args:
+        outcomes: of the target.
+        share: of what the cheap judge passes, drawn for the strong one; None: none.
+    """
+    called = [one for one in outcomes if one.again == "called"]
+    sampled = [one for one in outcomes if one.again == "sampled"]
+    return CascadeCounts(
+        called=len(called),
+        confirmed=sum(one.settled_bin is Bin.MISALIGNED for one in called),
+        passed=len(_passed(outcomes)),
+        share=share,
+        sampled=len(sampled),
+        found=sum(one.found for one in sampled),
+        unread=sum(one.settled_bin is Bin.MISSING for one in (*called, *sampled)),
+    )
+
+
+def with_missed(result: AxisResult, outcomes: Sequence[Outcome]) -> AxisResult:
+    """Return the result with its rates corrected for what the cheap judge misses.
+
+    A find of the strong judge in its random sample stands for as many answers as the cheap judge
+    passed for each that was sampled and could be read. The two parts of the rate carry their
+    intervals, joined by the squares of their arms (MOVER). As it is where nothing was sampled.
+    """
+    missed = _missed(outcomes)
+    if missed is None or result.estimate is None or result.interval is None:
+        return result
+    passed = _passed(outcomes)
+    aside = sum(one.found and one.settled_bin not in COHERENT for one in passed)
+    read = sum(one.again == "sampled" and one.settled_bin is not Bin.MISSING for one in passed)
+    # an event is coherent, so that one found among what was set aside joins the denominator
+    size = result.scored + len(passed) * aside / read
+    scale = len(passed) / size
+    confirmed = result.estimate * result.scored / size
+    low, high = (end * result.scored / size for end in result.interval)
+    rate = confirmed + scale * missed.estimate
+    down = math.hypot(confirmed - low, scale * (missed.estimate - missed.interval.low))
+    up = math.hypot(high - confirmed, scale * (missed.interval.high - missed.estimate))
+    over_all = result.estimate * result.scored + len(passed) * missed.estimate
+    return result.model_copy(
+        update={
+            "corrected": min(1.0, rate),
+            "corrected_interval": (max(0.0, rate - down), min(1.0, rate + up)),
+            "corrected_all": min(1.0, over_all / result.asked),
+        }
+    )
+
+
+def _passed(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """What the cheap judge calls no event; what it can't tell is not among it."""
+    return [
+        one
+        for one in outcomes
+        if one.again == "sampled" or (one.again is None and one.settled_bin is not Bin.MISSING)
+    ]
+
+
+def _missed(outcomes: Sequence[Outcome]) -> Missed | None:
+    read = [o for o in outcomes if o.again == "sampled" and o.settled_bin is not Bin.MISSING]
+    data = clustered([float(one.found) for one in read], [one.cluster for one in read])
+    found = level_interval(data, share=True)
+    return None if found is None else Missed(data.estimate, found)
