@@ -35,8 +35,8 @@ from spillover.compare.spikes import Resampled, measures_events, resample_audits
 from spillover.compare.tables import compare_tables
 
 __all__ = [
-    "DEFAULT_RULE", "EventTest", "ExactResult", "GRID", "GoldRow", "JudgeBounds", "Outcome",
-    "PUBLISHED_RULES", "PairedTest", "ProbedJudge", "Reread", "Resampled", "ScoreRule",
+    "DEFAULT_RULE", "GRID", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow",
+    "JudgeBounds", "Outcome", "PairedTest", "ProbedJudge", "Reread", "Resampled", "ScoreRule",
     "Scored", "ScoredPair", "agree", "apply_ebh", "axis_result", "bin_by_label",
     "bin_by_scores", "calibrate", "calibrate_anew", "calibration_note", "check_judge",
     "check_labels", "compare_tables", "count_cascade", "draw_gold", "enter_all", "enter_round",
