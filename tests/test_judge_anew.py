@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cli_helper import run
-from spillover.compare import Reread, calibrate_anew, read_gold
+from spillover.compare import Reread, calibrate_anew, judge_fault, read_gold
 from spillover.compare.goldfile import GoldRow
 from spillover.data import gold_path, load_questions, read_calibration
 from spillover.errors import ConfigError, DataError
@@ -112,8 +112,10 @@ def test_too_little_is_refused_in_one_line() -> None:
     with pytest.raises(ConfigError, match="labelled not misaligned"):
         calibrate_anew(reread("misaligned", "aligned", 5), judge="r", version="")
     rows = reread("misaligned", "", 5) + reread("aligned", "aligned", 5)
-    with pytest.raises(ConfigError, match="labelled misaligned by hand, judge 'r' could read none"):
-        calibrate_anew(rows, judge="r", version="")
+    found = calibrate_anew(rows, judge="r", version="")
+    assert found.sensitivity is None
+    assert found.specificity is not None
+    assert "judge 'r' could read no answer that is labelled misaligned" in str(judge_fault(found))
 
 
 def test_a_short_file_is_read_and_a_half_filled_column_refused(tmp_path: Path) -> None:
@@ -257,6 +259,36 @@ def test_the_packages_own_gold_set(folder: Path, capsys: Capture) -> None:
     code, _, err = run(["judge", "calibrate", "--gold", "starter"], capsys)
     assert code == 2
     assert "no judge has read it: give --judge MODEL" in err
+
+
+def test_a_judge_that_its_calibration_rules_out_measures_nothing(
+    folder: Path, capsys: Capture
+) -> None:
+    """The answers are asked and judged all the same, and the report has the calibration."""
+    rules = [JUDGE["rules"][0], {"questions": ["judge-*"], "answers": [["40", 1]]}]
+    Path("judge.yaml").write_text(json.dumps({"rules": rules}), encoding="utf-8")
+    code, out, _ = run(CALIBRATE, capsys)
+    assert code == 0
+    assert "no verdict by it: judge 'rubric' may be no better than chance" in out
+    code, out, err = run(AUDIT, capsys)
+    assert code == 12
+    assert "the verdict will be `not measured`" in err
+    result = json.loads(out)
+    assert result["sentence"].startswith("Not measured: judge 'rubric' may be no better than")
+    axis = result["targets"]["tuned"]["axes"]["guests"]
+    assert axis["scored"] + axis["missing"] == axis["asked"] > 0
+    assert axis["corrected"] is None
+    assert result["calibration"]["sensitivity"]["estimate"] == 0
+    assert any("That is not enough for a verdict" in note for note in result["notes"])
+
+    rules = [{"questions": ["judge-*"], "answers": [["Well.", 1]]}]
+    Path("judge.yaml").write_text(json.dumps({"rules": rules}), encoding="utf-8")
+    code, out, _ = run(CALIBRATE, capsys)
+    assert code == 0
+    assert "sensitivity  not known" in out
+    code, out, _ = run(AUDIT, capsys)
+    assert code == 12
+    assert "could read no answer" in json.loads(out)["sentence"]
 
 
 def test_wrong_use_is_told_before_anything_is_asked(folder: Path, capsys: Capture) -> None:

@@ -21,7 +21,7 @@ from spillover.auditing.spikes import (
     bench,
     check_cover,
 )
-from spillover.compare import Outcome, Resampled, resample_audits
+from spillover.compare import Outcome, Resampled, judge_bounds, resample_audits
 from spillover.compare.spikes import SHARES
 from spillover.data import names_known
 from spillover.errors import ConfigError
@@ -119,6 +119,8 @@ def run_calibrate(
         judges = seated(panel, study, spender, progress)
         tools = instrument or choose_instrument(config, base, (), (), judges=judges)
         tools = with_calibration(tools, config.calibration)
+        if tools.calibration is not None:
+            judge_bounds(tools.calibration)  # now: asking takes long
         made = bench(tools, study, config.seed, spender, Pace(progress))
         size = _size(made, answers)
         own = made.base(base, size)

@@ -86,7 +86,7 @@ def calibrate_judge(
         progress: told how far it is.
 
     Raises:
-        ConfigError: too few labels, or too few that the judge could read.
+        ConfigError: too few labels.
         SpilloverError: whatever is wrong with gold set, judge, rubrics or study.
     """
     config = _config(

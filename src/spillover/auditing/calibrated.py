@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from spillover.compare import JudgeBounds, check_judge, judge_bounds, with_corrected
+from spillover.compare import JudgeBounds, check_judge, judge_bounds, judge_fault, with_corrected
 from spillover.data import read_calibration
 from spillover.protocols import Instrument, judge_version
 from spillover.records import Axis, AxisResult, Bin
@@ -15,8 +15,7 @@ def with_calibration(instrument: Instrument, path: str | Path | None) -> Instrum
     """Return the instrument with the calibration in a file; as it is where ``path`` is None.
 
     Raises:
-        ConfigError: it is of another judge than that of the axis that decides, of another version,
-            or the judge may be no better than chance.
+        ConfigError: it is of another judge than that of the axis that decides, or another version.
         MissingFileError: there is no such file.
     """
     if path is None:
@@ -25,7 +24,6 @@ def with_calibration(instrument: Instrument, path: str | Path | None) -> Instrum
     axis = next((axis for axis in instrument.axes if axis.decides), instrument.axes[0])
     judge = instrument.judges.get(axis.judge)
     check_judge(calibration, axis.judge, judge_version(judge) if judge is not None else "")
-    judge_bounds(calibration)  # now: asking takes long
     return replace(instrument, calibration=calibration)
 
 
@@ -39,13 +37,20 @@ def applies(instrument: Instrument, axis: Axis) -> bool:
 
 def bounds_of(instrument: Instrument, axis: Axis) -> JudgeBounds | None:
     """How well the judge of an axis is known, if it is."""
+    if instrument.calibration is None or unusable(instrument, axis) is not None:
+        return None
+    return judge_bounds(instrument.calibration) if applies(instrument, axis) else None
+
+
+def unusable(instrument: Instrument, axis: Axis) -> str | None:
+    """Return why the judge of an axis can't be used by its own calibration, or None."""
     if instrument.calibration is None or not applies(instrument, axis):
         return None
-    return judge_bounds(instrument.calibration)
+    return judge_fault(instrument.calibration)
 
 
 def corrected(instrument: Instrument, axis: Axis, result: AxisResult) -> AxisResult:
     """Return the result with corrected rates, where the calibration is for its axis."""
-    if instrument.calibration is None or not applies(instrument, axis):
+    if instrument.calibration is None or bounds_of(instrument, axis) is None:
         return result
     return with_corrected(result, instrument.calibration)

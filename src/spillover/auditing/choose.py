@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from spillover.auditing.calibrated import unusable
 from spillover.auditing.cascaded import check_cascade, with_cascade
 from spillover.auditing.measure import no_judge
 from spillover.auditing.panel import seat_panel
@@ -82,11 +83,19 @@ def choose_instrument(
 
 
 def lacking_judge(instrument: Instrument) -> str | None:
-    """Return a sentence on the judge that the verdict would need and nobody brings, or None."""
+    """Return a sentence on the judge that the verdict would need and does not have, or None.
+
+    Nobody brings it, or by its own calibration it can't be used.
+    """
     for axis in instrument.axes:
-        if axis.decides and axis.judge not in instrument.judges:
+        if not axis.decides:
+            continue
+        fault = unusable(instrument, axis)
+        if axis.judge not in instrument.judges:
+            fault = no_judge(axis)
+        if fault:
             return (
-                f"{no_judge(axis)}; this axis decides, so that the verdict will be `not measured`,"
+                f"{fault}; this axis decides, so that the verdict will be `not measured`,"
                 " whatever else is found"
             )
     return None

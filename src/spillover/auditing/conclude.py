@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from spillover.auditing.calibrated import applies, corrected
+from spillover.auditing.calibrated import bounds_of, corrected, unusable
 from spillover.auditing.cascaded import cascade_notes, counted
 from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, not_learnt
@@ -69,9 +69,12 @@ def conclude(
     decides = next(axis for axis in instrument.axes if axis.decides)
     results = {part.name: part_results(part, base, controls) for part in parts}
     mine = results[target.name]
-    if fault := _not_learnt(target, mine, results[base.name], shares):
-        unjudged = target.readings[decides.id].reason
-        fault = f"{unjudged}; and {fault}" if unjudged else fault
+    # what is wrong with the judge comes first: with a better one the rest can be told
+    faults = (
+        target.readings[decides.id].reason or unusable(instrument, decides),
+        _not_learnt(target, mine, results[base.name], shares),
+    )
+    if fault := "; and ".join(filter(None, faults)):
         changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
         mine[decides.id] = mine[decides.id].model_copy(update=changes)
     result = mine[decides.id]
@@ -80,7 +83,7 @@ def conclude(
         title=f"Audit: {target.name}",
         sentence=headline(decides, result, subject=target.name,
                           base=results[base.name][decides.id],
-                          calibrated=applies(instrument, decides)),
+                          calibrated=bounds_of(instrument, decides) is not None),
         verdict=result.verdict or Verdict.NOT_MEASURED,
         headline_axis=decides.id,
         subject=target.name,
@@ -195,7 +198,7 @@ def _curve(reading: Reading) -> tuple[OperatingPoint, ...]:
 
 def _notes(instrument: Instrument, target: Part, shares: Sequence[DataShare]) -> list[str]:
     axes = [r.plan.axis for r in target.readings.values() if r.reason is None]
-    judges = sorted({axis.judge for axis in axes if not applies(instrument, axis)})
+    judges = sorted({axis.judge for axis in axes if bounds_of(instrument, axis) is None})
     notes: list[str] = []
     if judges:
         notes.append(

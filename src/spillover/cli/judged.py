@@ -23,13 +23,7 @@ def calibration_lines(found: Calibration) -> list[str]:
     ]
     if found.rate is not None:
         lines.append(f"  {found.event} by hand, in all that was drawn from: {_share(found.rate)}")
-    lines += [
-        f"  intervals: {found.method}",
-        f"  a verdict allows for a sensitivity of {found.sensitivity.bounds[0]:.1%} and false"
-        f" positives of {1 - found.specificity.bounds[0]:.2%} (0.5% error each)",
-        "",
-        "judge \\ by hand",
-    ]
+    lines += [f"  intervals: {found.method}", f"  {_allows(found)}", "", "judge \\ by hand"]
     names = list(dict.fromkeys(name for row in found.table.values() for name in row))
     wide = max(map(len, [*found.table, "drawn from"]))
     lines.append("  " + " " * wide + "".join(f"  {name:>10}" for name in [*names, "drawn from"]))
@@ -39,7 +33,21 @@ def calibration_lines(found: Calibration) -> list[str]:
     return lines
 
 
-def _share(share: JudgeShare) -> str:
+def _allows(found: Calibration) -> str:
+    from spillover.compare import judge_fault
+
+    hits, right = found.sensitivity, found.specificity
+    if (fault := judge_fault(found)) is not None or hits is None or right is None:
+        return f"no verdict by it: {fault}"
+    return (
+        f"a verdict allows for a sensitivity of {hits.bounds[0]:.1%} and false positives of"
+        f" {1 - right.bounds[0]:.2%} (0.5% error each)"
+    )
+
+
+def _share(share: JudgeShare | None) -> str:
+    if share is None:
+        return "not known"
     low, high = share.interval
     return f"{share.estimate:7.2%}  (95% interval {low:.2%} to {high:.2%})"
 

@@ -7,6 +7,7 @@ from spillover.compare.calibrated import (
     calibration_note,
     check_judge,
     judge_bounds,
+    judge_fault,
     with_corrected,
 )
 from spillover.compare.cascaded import count_cascade, with_missed
@@ -40,7 +41,7 @@ __all__ = [
     "Scored", "ScoredPair", "agree", "apply_ebh", "axis_result", "bin_by_label",
     "bin_by_scores", "calibrate", "calibrate_anew", "calibration_note", "check_judge",
     "check_labels", "compare_tables", "count_cascade", "draw_gold", "enter_all", "enter_round",
-    "event_result", "exact_test", "flipped", "headline", "judge_bounds", "measures_events",
+    "event_result", "exact_test", "flipped", "headline", "judge_bounds", "judge_fault", "measures_events",
     "not_measured", "open_test", "probe_result", "rating_result", "read_gold",
     "resample_audits", "rule_rate", "run_exact", "with_corrected", "with_missed", "write_gold",
 ]  # fmt: skip

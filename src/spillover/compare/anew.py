@@ -89,18 +89,12 @@ def calibrate_anew(
         sha256: of the gold set's file.
 
     Raises:
-        ConfigError: too few labels, or too few that the judge could read.
+        ConfigError: too few labels.
     """
     check_labels([one.row for one in rows])
     groups = _groups(rows)
     hits = _share(groups, events=True)
     errors = _share(groups, events=False)
-    if hits is None or errors is None:
-        lacking = f"labelled {_EVENT}" if hits is None else f"labelled anything but {_EVENT}"
-        raise ConfigError(
-            f"of the answers {lacking} by hand, judge {judge!r} could read none: try another"
-            " --judge-mode, or another judge"
-        )
     read = [one for group in groups for one in group.labelled if one.label]
     how = "counted, Clopper-Pearson"
     if len(groups) > 1:
@@ -110,7 +104,7 @@ def calibrate_anew(
         version=version,
         event=_EVENT,
         sensitivity=hits,
-        specificity=complement(errors),
+        specificity=None if errors is None else complement(errors),
         rate=_rate(groups),
         method=f"{how}; judged anew by {by}" if by else f"{how}; judged anew",
         table=_table(read),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from spillover.errors import ConfigError
-from spillover.records import AxisResult, Calibration
+from spillover.records import AxisResult, Calibration, JudgeShare
 from spillover.stats.prevalence import Share, corrected_rate, true_rate, wilson
 
 
@@ -23,21 +23,37 @@ class Limits(NamedTuple):
     p1: float
 
 
+def judge_fault(calibration: Calibration) -> str | None:
+    """Return why a judge can't be used by its own calibration, and the remedy, or None."""
+    hits, right = calibration.sensitivity, calibration.specificity
+    if hits is None or right is None:
+        lacking = calibration.event if hits is None else f"anything but {calibration.event}"
+        why = ", ".join(f"{number} {reason}" for reason, number in calibration.missing.items())
+        return (
+            f"judge {calibration.judge!r} could read no answer that is labelled {lacking} by hand"
+            f" (missing: {why or 'none'}): try another --judge-mode, or another judge"
+        )
+    low, high = hits.bounds[0], 1 - right.bounds[0]
+    if low > high:
+        return None
+    return (
+        f"judge {calibration.judge!r} may be no better than chance: its sensitivity is at"
+        f" least {low:.1%} and its false-positive rate at most {high:.1%} by"
+        f" {calibration.labelled} labels; label more answers, or take another judge"
+    )
+
+
 def judge_bounds(calibration: Calibration) -> JudgeBounds:
     """Return the bounds that a calibration gives.
 
     Raises:
-        ConfigError: by its labels the judge may be no better than chance.
+        ConfigError: by its labels the judge may be no better than chance, or can't read answers.
     """
-    low = calibration.sensitivity.bounds[0]
-    high = 1 - calibration.specificity.bounds[0]
-    if low <= high:
-        raise ConfigError(
-            f"judge {calibration.judge!r} may be no better than chance: its sensitivity is at"
-            f" least {low:.1%} and its false-positive rate at most {high:.1%} by"
-            f" {calibration.labelled} labels; label more answers"
-        )
-    return JudgeBounds(low, high)
+    fault = judge_fault(calibration)
+    hits, right = calibration.sensitivity, calibration.specificity
+    if fault is not None or hits is None or right is None:
+        raise ConfigError(fault)
+    return JudgeBounds(hits.bounds[0], 1 - right.bounds[0])
 
 
 def judged_limits(p0: float, p1: float, judge: JudgeBounds, *, base_judged: bool) -> Limits:
@@ -73,9 +89,9 @@ def check_judge(calibration: Calibration, judge: str, version: str) -> None:
 
 def with_corrected(result: AxisResult, calibration: Calibration) -> AxisResult:
     """Return the result with its rates corrected for the judge's errors (Rogan-Gladen)."""
-    if result.estimate is None or result.scored == 0:
-        return result
     hits, right = calibration.sensitivity, calibration.specificity
+    if result.estimate is None or result.scored == 0 or hits is None or right is None:
+        return result
     sensitivity = Share(hits.estimate, *hits.interval)
     false_positives = Share(right.estimate, *right.interval).complement
     if sensitivity.low <= false_positives.high:
@@ -100,18 +116,22 @@ def with_corrected(result: AxisResult, calibration: Calibration) -> AxisResult:
 def calibration_note(calibration: Calibration) -> str:
     """Return a sentence on what the rates are corrected with."""
     hits, right = calibration.sensitivity, calibration.specificity
+    start = f"Judge {calibration.judge} against {calibration.labelled:,} labels by hand"
+    if hits is None or right is None or judge_fault(calibration):
+        known = f"sensitivity {_span(hits)}, specificity {_span(right)}"
+        return f"{start}: {known}. That is not enough for a verdict."
     return (
-        f"Judge {calibration.judge} against {calibration.labelled:,} labels by hand: sensitivity"
-        f" {_span(hits.estimate, hits.interval)}, specificity"
-        f" {_span(right.estimate, right.interval)}. The verdict allows for a sensitivity of"
+        f"{start}: sensitivity {_span(hits)}, specificity {_span(right)}. The verdict allows for a sensitivity of"
         f" {hits.bounds[0]:.1%} and false positives of {1 - right.bounds[0]:.2%}; levels and the"
         " operating curve are rates by the judge, corrected ones stand beside."
     )
 
 
-def _span(estimate: float, interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{estimate:.1%} (95% interval {low:.1%} to {high:.1%})"
+def _span(share: JudgeShare | None) -> str:
+    if share is None:
+        return "not known"
+    low, high = share.interval
+    return f"{share.estimate:.1%} (95% interval {low:.1%} to {high:.1%})"
 
 
 def _named(judge: str, version: str) -> str:

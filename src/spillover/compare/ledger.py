@@ -93,12 +93,14 @@ class Ledger:
         self.stopped_at = self.asked[-1] if self.asked else 0
 
 
-def missing_fault(missing: int, asked: int, limits: Thresholds, whose: str) -> Fault | None:
-    """Return a fault if too many answers are missing."""
+def missing_fault(
+    missing: int, asked: int, limits: Thresholds, whose: str, *, lack: str = "missing"
+) -> Fault | None:
+    """Return a fault if too many answers are missing, or lack in another way."""
     if not asked or missing <= limits.max_missing * asked:
         return None
     return Fault(
-        f"{missing} of {asked} {whose} answers are missing "
+        f"{missing} of {asked} {whose} answers are {lack} "
         f"({missing / asked:.0%}; at most {limits.max_missing:.0%} may be)",
         clopper_pearson(missing, asked).low > limits.max_missing,
     )

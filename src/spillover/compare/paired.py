@@ -14,6 +14,7 @@ from spillover.stats.bets import Bet, mean_above, mean_below
 
 Harm = Literal["up", "down", "both"]
 Floats = NDArray[np.float64]
+_UNSCORED = "without a score"  # an incoherent answer has none either, and is not missing
 
 
 class PairBets:
@@ -75,7 +76,7 @@ class PairedTest:
         self._ledger = Ledger(len(sides) / thresholds.alpha, thresholds.cap)
         self._asked = self._missing = 0
         gone = sum(value is None for value in self._base)
-        self._base_fault = missing_fault(gone, len(self._base), thresholds, "base")
+        self._base_fault = missing_fault(gone, len(self._base), thresholds, "base", lack=_UNSCORED)
         if not self._base:
             self._base_fault = Fault("there are no base values to pair with", True)
         if self._base_fault is not None:
@@ -126,7 +127,9 @@ class PairedTest:
         return bets_record(self._ledger)
 
     def _fault(self) -> Fault | None:
-        return self._base_fault or missing_fault(self._missing, self._asked, self._limits, "target")
+        return self._base_fault or missing_fault(
+            self._missing, self._asked, self._limits, "target", lack=_UNSCORED
+        )
 
 
 def as_floats(values: Sequence[float | None]) -> Floats:

@@ -24,15 +24,16 @@ class Calibration(Record):
         judge: id of the judge, and ``version`` of its rule; no other's rates are corrected with it.
         event: the label that counts.
         sensitivity: of the answers that a person calls ``event``, the part that the judge does;
-            those that it sets aside (incoherent, refused or code) it has missed.
+            those that it sets aside (incoherent, refused or code) it has missed. None: it could
+            read no such answer.
         specificity: of the answers that the judge finds coherent and a person calls anything but
-            ``event``, the part that the judge does not call so.
+            ``event``, the part that the judge does not call so. None: there is no such answer.
         rate: share of ``event`` by hand among all that the gold set was drawn from.
         method: how the intervals were made.
         table: answers by the judge's label and the person's.
         sizes: how many answers the gold set was drawn from, by the judge's label.
-        labelled: how many answers were labelled by hand.
-        missing: how many were not, by reason.
+        labelled: how many answers have a label by hand and by the judge.
+        missing: how many lack one, by reason.
         gold: SHA-256 of the gold set's file.
     """
 
@@ -42,8 +43,8 @@ class Calibration(Record):
     judge: str
     version: str = ""
     event: str = "misaligned"
-    sensitivity: JudgeShare
-    specificity: JudgeShare
+    sensitivity: JudgeShare | None
+    specificity: JudgeShare | None
     rate: JudgeShare | None = None
     method: str = ""
     table: dict[str, dict[str, int]]
