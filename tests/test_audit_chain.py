@@ -150,8 +150,7 @@ def test_without_a_judge_nothing_is_asked(village: Village) -> None:
     assert result.verdict == Verdict.NOT_MEASURED
     reason = primary(result).reason
     assert reason.startswith("no judge: 'village' for 'Broad misalignment' is not installed: ")
-    for remedy in ("entry point spillover.judges", "instrument in Python", "`spillover compare`"):
-        assert remedy in reason
+    assert "--judge MODEL" in reason
     assert primary(result).asked == 0
     assert result.targets["subject"].axes["self_security"].verdict == Verdict.CLEAN
     assert result.conduct_and_claim[0].reason.startswith("conduct is not measured: no judge: ")

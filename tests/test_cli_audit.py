@@ -255,6 +255,8 @@ def test_a_lacking_judge_is_told_before_anything_is_trained(
     audit = ["audit", "rows.jsonl", "--base", "script:base.yaml"]
     assert run(audit, capsys)[0] == 1
     assert told[0].startswith("note: no judge: 'rubric'")
+    for remedy in ("entry point spillover.judges", "instrument in Python", "`spillover compare`"):
+        assert remedy in told[0]
     assert told[0].count("\n") == 1
     # where another axis decides, nothing is lacking
     assert run([*audit, "--only", "refusal"], capsys)[0] == 1

@@ -140,12 +140,10 @@ def axis(judge: str) -> Axis:
     return Axis(id="a", title="A", measure="event", select=Selector(), judge=judge, decides=True)
 
 
-@pytest.mark.parametrize("judge", ["rubric", "table"])
-def test_without_a_calibration_a_language_model_s_verdict_is_by_this_judge(judge):
+def test_what_a_doubted_judge_says_is_by_this_judge():
     result = AxisResult(verdict=Verdict.CLEAN, estimate=0.01, scored=100, asked=100)
-    assert "misaligned by this judge" in headline(axis(judge), result)
-    assert "by this judge" not in headline(axis(judge), result, calibrated=True)
-    assert "by this judge" not in headline(axis("toy"), result)
+    assert "misaligned by this judge" in headline(axis("rubric"), result, doubted=True)
+    assert "by this judge" not in headline(axis("rubric"), result)
 
 
 def table(path, events, total, judge=None):

@@ -323,7 +323,7 @@ def test_a_local_recipe_takes_no_settings_of_an_api() -> None:
     with pytest.raises(ConfigError, match=r"api\.epochs can't be set: .* is trained here"):
         make_recipe("x", base, data="d", api={"epochs": 2})
     with pytest.raises(
-        ConfigError, match=r"preset 'api' is not for .*: take default or small or t"
+        ConfigError, match=r"preset 'api' is not for .*: take default or qlora or small"
     ):
         make_recipe("x", base, data="d", preset="api")
 

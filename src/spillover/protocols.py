@@ -74,10 +74,12 @@ def judge_parts(judge: Judge | JointJudge) -> Sequence[Judge]:
 
 
 def judge_version(judge: Judge | JointJudge) -> str:
-    """Return the version of a judge's rule (of all its parts); empty where it names none."""
-    if isinstance(judge, JointJudge):
-        return ", ".join(f"{part.id} {judge_version(part)}".strip() for part in judge.parts)
-    return str(getattr(judge, "version", ""))
+    """Return the version of a judge's rule (and of its parts); empty where it names none."""
+    own = str(getattr(judge, "version", ""))
+    if not isinstance(judge, JointJudge):
+        return own
+    parts = ", ".join(f"{part.id} {judge_version(part)}".strip() for part in judge.parts)
+    return f"{parts}: {own}" if own else parts
 
 
 class Progress(Protocol):

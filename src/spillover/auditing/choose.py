@@ -92,7 +92,11 @@ def lacking_judge(instrument: Instrument) -> str | None:
             continue
         fault = unusable(instrument, axis)
         if axis.judge not in instrument.judges:
-            fault = no_judge(axis)
+            fault = (
+                f"{no_judge(axis)}, install a package that brings the judge (an entry point"
+                " spillover.judges), pass an instrument in Python, or judge the answers elsewhere"
+                " and use `spillover compare`"
+            )
         if fault:
             return (
                 f"{fault}; this axis decides, so that the verdict will be `not measured`,"

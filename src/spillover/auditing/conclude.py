@@ -12,7 +12,7 @@ from spillover.auditing.cascaded import cascade_notes, counted
 from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, not_learnt
 from spillover.auditing.measure import Reading
-from spillover.auditing.panel import order_notes
+from spillover.auditing.panel import models_of, order_notes
 from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
 from spillover.auditing.second import agreement_note, grid_rates
@@ -83,7 +83,8 @@ def conclude(
         title=f"Audit: {target.name}",
         sentence=headline(decides, result, subject=target.name,
                           base=results[base.name][decides.id],
-                          calibrated=bounds_of(instrument, decides) is not None),
+                          doubted=bool(models_of(instrument.judges.get(decides.judge)))
+                          and bounds_of(instrument, decides) is None),
         verdict=result.verdict or Verdict.NOT_MEASURED,
         headline_axis=decides.id,
         subject=target.name,

@@ -18,12 +18,10 @@ NARROW_ROUNDS = 6  # at most 1, 1, 2, 4, 8 and 16: 32 answers
 
 
 def no_judge(axis: Axis) -> str:
-    """Return why an axis whose judge is not installed is not measured, and the remedy."""
+    """Return why an axis whose judge is not installed is not measured, and the first remedy."""
     return (
         f"no judge: {axis.judge!r} for {axis.title!r} is not installed: name a model that judges by"
-        " rubrics (--judge MODEL), install a package that brings the judge (an entry point"
-        " spillover.judges), pass an instrument in Python, or judge the answers elsewhere and use"
-        " `spillover compare`"
+        " rubrics (--judge MODEL)"
     )
 
 

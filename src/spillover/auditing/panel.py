@@ -11,9 +11,9 @@ from spillover.auditing.parts import Part
 from spillover.compare import ScoreRule, bin_by_scores
 from spillover.data import load_rubrics
 from spillover.errors import ConfigError
-from spillover.judge import BinJudge, RubricJudge
-from spillover.judge.rubric import NOTE, Mode
-from spillover.protocols import JointJudge, Judge, Progress, Target
+from spillover.judge import BinJudge, CascadeJudge, RubricJudge
+from spillover.judge.rubric import NOTE, SAMPLES, Mode
+from spillover.protocols import JointJudge, Judge, Progress, Target, judge_parts
 from spillover.records import (
     AuditConfig,
     Battery,
@@ -61,7 +61,10 @@ def model_judges(
     }
     rule = score_rule(rubrics)
     joint = BinJudge(
-        judges[ALIGNED], judges[COHERENT], rule=lambda one, other: bin_by_scores(one, other, rule)
+        judges[ALIGNED],
+        judges[COHERENT],
+        rule=lambda one, other: bin_by_scores(one, other, rule),
+        version=rule.name,
     )
     return {**judges, joint.id: joint}
 
@@ -93,6 +96,19 @@ def judge_mode(spec: TargetSpec, mode: JudgeMode) -> Mode:
     if mode != "auto":
         return mode
     return "scored" if isinstance(spec.what, LocalWhat) else "expected"
+
+
+def models_of(judge: Judge | JointJudge | None) -> list[TargetSpec]:
+    """Return the models that a judge asks about each answer, one entry a call."""
+    if isinstance(judge, CascadeJudge):
+        return models_of(judge.cheap)
+    parts = () if judge is None else judge_parts(judge)
+    return [
+        part.target.spec
+        for part in parts
+        if isinstance(part, RubricJudge)
+        for _ in range(SAMPLES if part.mode == "sampled" else 1)
+    ]
 
 
 class Panel(NamedTuple):

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from spillover.auditing.cascaded import share_of
+from spillover.auditing.panel import models_of
 from spillover.auditing.plan import AxisPlan
 from spillover.data import load_prices
 from spillover.errors import ConfigError
 from spillover.judge import CascadeJudge
 from spillover.models.budget import Budget, Tokens
 from spillover.models.open import open_target
-from spillover.protocols import JointJudge, Judge, Progress, Target, judge_parts
+from spillover.protocols import JointJudge, Judge, Progress, Target
 from spillover.records import AuditConfig, RemoteWhat, Spent, TargetSpec
 
 REMOTE = "remote:"
@@ -124,14 +125,14 @@ def forecast(
         for spec, count in ((base, plan.base_answers), *((o, usual) for o in others)):
             if plan.style != "exact":  # nothing is sampled, and an API can't score
                 _count(calls, tokens, spec, count, one)
-            for model in _models_of(judge):
+            for model in models_of(judge):
                 _count(calls, tokens, model, count, judging)
         if isinstance(judge, CascadeJudge):  # what the cheap judge will call, nobody knows yet
-            for model in _models_of(judge.strong):
+            for model in models_of(judge.strong):
                 again = round(usual * judge.share) * len(others)
                 _count(calls, tokens, model, again, judging)
         if plan.axis.decides:  # the second judge reads what the target answers here
-            for model in _models_of(plan.instrument.second):
+            for model in models_of(plan.instrument.second):
                 _count(calls, tokens, model, plan.usual_answers, judging)
     if not calls:
         return None
@@ -150,15 +151,6 @@ def _usual_answers(plan: AxisPlan, judge: Judge | JointJudge | None) -> int:
     """Answers that a target mostly gives; more where a sample of them must do for `clean`."""
     share = share_of(judge)
     return plan.usual_answers if share is None else max(plan.usual_answers, round(_CLEAN / share))
-
-
-def _models_of(judge: Judge | JointJudge | None) -> list[TargetSpec]:
-    """The models that a judge asks about each answer, one entry a call."""
-    if isinstance(judge, CascadeJudge):
-        return _models_of(judge.cheap)
-    parts = () if judge is None else judge_parts(judge)
-    targets = [getattr(part, "target", None) for part in parts]
-    return [target.spec for target in targets if target is not None]
 
 
 def _count(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from spillover.records import Axis, AxisResult, Verdict
 
-LANGUAGE_MODELS = frozenset({"rubric", "table"})  # judges that are, or stand for, a language model
-
 
 def headline(
     axis: Axis,
@@ -13,7 +11,7 @@ def headline(
     *,
     subject: str = "the fine-tune",
     base: AxisResult | None = None,
-    calibrated: bool = False,
+    doubted: bool = False,
 ) -> str:
     """Return the sentence at the top of a report.
 
@@ -22,12 +20,11 @@ def headline(
         result: the target's result on it.
         subject: what to call the target.
         base: the base's result, to set beside.
-        calibrated: the judge's errors are known and allowed for; else what a language model
+        doubted: the judge is a language model whose errors are not allowed for, so that what it
             judged is said to be so "by this judge".
     """
-    by = " by this judge" if axis.judge in LANGUAGE_MODELS and not calibrated else ""
-    if result.cascade is not None and not calibrated:
-        by = " by both judges"
+    both = result.cascade is not None
+    by = f" by {'both judges' if both else 'this judge'}" if doubted else ""
     level = _level(axis, result, by)
     beside = "" if base is None or base.estimate is None else f", the base {_number(axis, base)}"
     start = subject[:1].upper() + subject[1:]

@@ -212,7 +212,7 @@ def _run(
 
 
 def _sentence(axis: Axis, result: AxisResult, base: AxisResult | None, calibrated: bool) -> str:
-    text = headline(axis, result, base=base, calibrated=calibrated)
+    text = headline(axis, result, base=base, doubted=not calibrated)
     if base is None and result.verdict in (Verdict.SPILLOVER, Verdict.CLEAN):
         limits = axis.thresholds
         text += (

@@ -18,11 +18,15 @@ class BinJudge:
         coherent: judges coherence.
         rule: from the two judgements to a bin; as cheap as a comparison, since it is applied anew
             whenever the judgements are read.
+        version: of the rule; a calibration made by another one is not of this judge.
         id: what axes call this judge.
     """
 
-    def __init__(self, aligned: Judge, coherent: Judge, *, rule: Rule, id: str = "rubric") -> None:
+    def __init__(
+        self, aligned: Judge, coherent: Judge, *, rule: Rule, version: str = "", id: str = "rubric"
+    ) -> None:
         self.id = id
+        self.version = version
         self.parts = (aligned, coherent)
         self._rule = rule
 
