@@ -5,6 +5,7 @@ A folder of a user's own is read in the same way as the package's; so are publis
 
 from __future__ import annotations
 
+import functools
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,12 +31,22 @@ def load_questions(folder: Path | str | None = None, *, id: str | None = None) -
         MissingFileError: no such folder, or no question in it.
         ConfigError: a file is broken; the message names file, field and what is allowed.
     """
+    if folder is None and id is None:
+        return _library()
     root = ASSETS / "questions" if folder is None else Path(folder)
     if root.suffix in YAML and not root.is_dir():
         return Battery(id=id or root.stem, questions=read_published(root))
+    return _read_all(root, id or ("library" if folder is None else root.resolve().name))
+
+
+@functools.cache  # some 300 files, read several times in one audit
+def _library() -> Battery:
+    return _read_all(ASSETS / "questions", "library")
+
+
+def _read_all(root: Path, id: str) -> Battery:
     questions = [read_question(path) for path in files_in(root, ".md")]
-    name = id or ("library" if folder is None else root.resolve().name)
-    return Battery(id=name, questions=tuple(sorted(questions, key=lambda q: q.id)))
+    return Battery(id=id, questions=tuple(sorted(questions, key=lambda q: q.id)))
 
 
 def load_axes(folder: Path | str | None = None) -> tuple[Axis, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -14,6 +15,11 @@ from pydantic import ValidationError
 from spillover.errors import ConfigError
 from spillover.files import read_text
 from spillover.records import Record
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader as Fastest
+else:  # libyaml is ten times as fast, and not built everywhere
+    Fastest = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 RecordT = TypeVar("RecordT", bound=Record)
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -23,7 +29,7 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML in which a key that is given twice is an error."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     loader.flatten_mapping(node)
     value: dict[Any, Any] = {}
     for key_node, value_node in node.value:
@@ -42,7 +48,12 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return value
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+class _Fast(Fastest):
+    """The same, by libyaml where that is there."""
+
+
+for _class in (_Loader, _Fast):
+    _class.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def parse_yaml(text: str, path: Path, *, first_line: int = 1) -> Any:
@@ -56,7 +67,9 @@ def parse_yaml(text: str, path: Path, *, first_line: int = 1) -> Any:
     Raises:
         ConfigError: broken YAML; the message names file and line.
     """
-    try:
+    with suppress(yaml.YAMLError, RecursionError, ValueError):
+        return yaml.load(text, Loader=_Fast)  # noqa: S506 a SafeLoader
+    try:  # again, since this one knows better where and why
         return yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
