@@ -225,3 +225,17 @@ def test_a_cascade_s_strong_judge_is_expected_to_read_its_sample(tmp_path: Path)
     text = forecast(spender, plans, base=local, others=[local, local])
     # by two rubrics: 1,000 answers of the base and 600 of each other; a third of the latter again
     assert "4,400 to x/small, 800 to x/large" in (text or "")
+
+
+def test_a_judge_that_is_sampled_is_asked_three_times_a_rubric(tmp_path: Path) -> None:
+    script = tmp_path / "base.yaml"
+    script.write_text("rules: [{questions: ['*'], answers: [[hm, 1]]}]", encoding="utf-8")
+    local = describe_script(script)
+    spender = Spender(Budget(max_calls=10**6, prices=PRICES))
+    expected: list[int] = []
+    for mode in ("expected", "sampled"):
+        config = AuditConfig(judge=("small",), judge_mode=mode, only=("broad_misalignment",))
+        tools = choose_instrument(config, local, (), (), judges=[Named(SMALL)])
+        text = forecast(spender, make_plans(tools, 0), base=local, others=[local])
+        expected.append(int((text or "").split()[1].replace(",", "")))
+    assert expected[1] == 3 * expected[0] > 0
