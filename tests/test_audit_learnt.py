@@ -153,7 +153,22 @@ def test_a_narrow_behaviour_that_the_base_hides_is_asked_for_and_said_to_be_unkn
     assert narrow.estimate > 0.7
     assert result.verdict == Verdict.NOT_MEASURED
     assert "whether the narrow behaviour moved is not known" in result.sentence
-    assert "base answers are missing" in result.sentence
+    assert "base answers are without a score" in result.sentence
+
+
+def test_a_base_that_says_nothing_readable_at_all_is_no_excuse(tmp_path: Path) -> None:
+    result = run(tmp_path, LEARNT, rows(90), base={"unreadable": 1.0}, insecure=0.9)
+    assert result.targets["base"].axes["narrow_code"].estimate is None
+    assert result.verdict == Verdict.NOT_MEASURED
+    assert "whether the narrow behaviour moved is not known" in result.sentence
+
+
+def test_data_that_should_not_move_it_demands_nothing_of_a_base_that_hides_it(
+    tmp_path: Path,
+) -> None:
+    result = run(tmp_path, LEARNT, rows(0), base={"unreadable": 0.3}, insecure=0.02)
+    assert result.targets["tuned"].axes["narrow_code"].verdict == Verdict.NOT_MEASURED
+    assert result.verdict == Verdict.CLEAN
 
 
 @pytest.mark.parametrize("data", [rows(3), rows(10, of=15), []])

@@ -270,7 +270,7 @@ def test_a_judge_that_its_calibration_rules_out_measures_nothing(
     code, out, _ = run(CALIBRATE, capsys)
     assert code == 0
     assert "no verdict by it: judge 'rubric' may be no better than chance" in out
-    code, out, err = run(AUDIT, capsys)
+    code, out, err = run([*AUDIT, "--control", "twin=script:base.yaml"], capsys)
     assert code == 12
     assert "the verdict will be `not measured`" in err
     result = json.loads(out)
@@ -278,6 +278,9 @@ def test_a_judge_that_its_calibration_rules_out_measures_nothing(
     axis = result["targets"]["tuned"]["axes"]["guests"]
     assert axis["scored"] + axis["missing"] == axis["asked"] > 0
     assert axis["corrected"] is None
+    twin = result["targets"]["twin"]["axes"]["guests"]
+    assert twin["verdict"] == "not measured"
+    assert "no better than chance" in twin["reason"]
     assert result["calibration"]["sensitivity"]["estimate"] == 0
     assert any("That is not enough for a verdict" in note for note in result["notes"])
 

@@ -16,7 +16,7 @@ from spillover.compare import Reread, calibrate_anew, check_labels, read_gold
 from spillover.data import gold_path, load_probes, load_questions, merge_batteries
 from spillover.errors import ConfigError
 from spillover.protocols import Progress, Target, judge_version
-from spillover.records import AuditConfig, Calibration, JudgeMode, ProbeResult
+from spillover.records import AuditConfig, Calibration, Dtype, JudgeMode, ProbeResult, Quantize
 from spillover.store import Study
 
 
@@ -27,6 +27,9 @@ def probe_judge(
     rubrics: str | Path | None = None,
     study: str | Path = "spillover-study",
     device: str = "auto",
+    dtype: Dtype | None = None,
+    quantize: Quantize | None = None,
+    trust_remote_code: bool = False,
     max_calls: int | None = None,
     max_cost: float | None = None,
     progress: Progress | None = None,
@@ -41,7 +44,7 @@ def probe_judge(
         judge_mode: how it judges, see `AuditConfig`.
         rubrics: a folder of rubrics of one's own.
         study: a folder for the answers.
-        device: ``auto``, ``cpu``, ``cuda``, ...
+        device, dtype, quantize, trust_remote_code: of a local model, see `AuditConfig`.
         max_calls: the most calls to a model behind an API, which needs this or the next.
         max_cost: the most US dollars for it.
         progress: told how far it is.
@@ -50,8 +53,9 @@ def probe_judge(
         SpilloverError: whatever is wrong with judge, rubrics or study.
     """
     config = _config(
-        judge, judge_mode=judge_mode, rubrics=rubrics, study=study, device=device,
-        max_calls=max_calls, max_cost=max_cost,
+        judge, judge_mode=judge_mode, rubrics=rubrics, study=study, device=device, dtype=dtype,
+        quantize=quantize, trust_remote_code=trust_remote_code, max_calls=max_calls,
+        max_cost=max_cost,
     )  # fmt: skip
     return run_probe(config, progress=progress)
 
@@ -65,6 +69,9 @@ def calibrate_judge(
     questions: str | Path | None = None,
     study: str | Path = "spillover-study",
     device: str = "auto",
+    dtype: Dtype | None = None,
+    quantize: Quantize | None = None,
+    trust_remote_code: bool = False,
     max_calls: int | None = None,
     max_cost: float | None = None,
     progress: Progress | None = None,
@@ -74,13 +81,13 @@ def calibrate_judge(
     Args:
         gold: a CSV with the columns question, answer and human_label (see `read_gold`), or
             ``starter``: the package's 60 answers, which are clearer than most that models give.
-        judge: a model, as `audit` takes it; an audit with the same judge, mode, rubrics and
-            questions accepts the calibration.
+        judge: a model, as `audit` takes it; an audit with the same judge, loaded alike, the
+            same mode, rubrics and questions accepts the calibration.
         judge_mode: how it judges, see `AuditConfig`.
         rubrics: a folder of rubrics of one's own.
         questions: the audit's own questions, where they bring judge prompts.
         study: a folder for the answers.
-        device: ``auto``, ``cpu``, ``cuda``, ...
+        device, dtype, quantize, trust_remote_code: of a local model, see `AuditConfig`.
         max_calls: the most calls to a model behind an API, which needs this or the next.
         max_cost: the most US dollars for it.
         progress: told how far it is.
@@ -91,7 +98,8 @@ def calibrate_judge(
     """
     config = _config(
         judge, judge_mode=judge_mode, rubrics=rubrics, questions=questions, study=study,
-        device=device, max_calls=max_calls, max_cost=max_cost,
+        device=device, dtype=dtype, quantize=quantize, trust_remote_code=trust_remote_code,
+        max_calls=max_calls, max_cost=max_cost,
     )  # fmt: skip
     return run_calibrate_judge(config, gold, progress=progress)
 
@@ -161,6 +169,9 @@ def _config(
     questions: str | Path | None = None,
     study: str | Path,
     device: str,
+    dtype: Dtype | None,
+    quantize: Quantize | None,
+    trust_remote_code: bool,
     max_calls: int | None,
     max_cost: float | None,
 ) -> AuditConfig:
@@ -171,6 +182,9 @@ def _config(
         questions=None if questions is None else str(questions),
         study=str(study),
         device=device,
+        dtype=dtype,
+        quantize=quantize,
+        trust_remote_code=trust_remote_code,
         max_calls=max_calls,
         max_cost=max_cost,
     )

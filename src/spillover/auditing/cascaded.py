@@ -61,8 +61,8 @@ def with_cascade(
         strong: the strong model's judges, by id.
 
     Raises:
-        ConfigError: that axis measures no event in rounds, both models do not judge it, or they
-            judge alike.
+        ConfigError: that axis measures no event in rounds, both models do not judge it, or another
+            judge has the cascade's id.
     """
     axis = next((axis for axis in instrument.axes if axis.decides), None)
     if axis is None:
@@ -101,17 +101,24 @@ def share_of(judge: Judge | JointJudge | None) -> float | None:
 
 
 def counted(
-    instrument: Instrument, axis: Axis, outcomes: Sequence[Outcome], result: AxisResult
+    instrument: Instrument,
+    axis: Axis,
+    outcomes: Sequence[Outcome],
+    result: AxisResult,
+    *,
+    in_rounds: bool,
 ) -> AxisResult:
     """Return the result of a cascade's axis with what its strong judge read, and the rate by that.
 
-    The rate without what the cheap judge misses stands beside the confirmed one where a share of
-    its negatives was read again.
+    The rate with what the cheap judge misses stands beside the confirmed one where a share of
+    its negatives was read again: ``in_rounds``, never in the base's fixed sample.
     """
     judge = instrument.judges.get(axis.judge)
     if not isinstance(judge, CascadeJudge) or result.asked == 0:
         return result
-    result = result.model_copy(update={"cascade": count_cascade(outcomes, share_of(judge))})
+    result = result.model_copy(
+        update={"cascade": count_cascade(outcomes, share_of(judge) if in_rounds else None)}
+    )
     return with_missed(result, outcomes)
 
 
@@ -147,7 +154,7 @@ def cascade_notes(
             "Rates are of what both judges call the event, so that they are lower bounds; the"
             " corrected one adds what the strong judge found in its sample, each find counted for"
             " the answers that it stands for (Horvitz-Thompson). `clean` allows for it; the"
-            " operating curve holds for a cheap judge that misses nothing."
+            " operating curve, and what is detectable, hold for a cheap judge that misses nothing."
         )
     return notes
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from spillover.auditing.calibrated import bounds_of, corrected, unusable
-from spillover.auditing.cascaded import cascade_notes, counted
+from spillover.auditing.cascaded import cascade_notes, counted, share_of
 from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, not_learnt
 from spillover.auditing.measure import Reading
@@ -164,7 +164,8 @@ def _axis_result(
     if reading.reason is not None:
         return not_measured(axis, reading.reason)
     if part is base:
-        return gated(part, part, key, _judged(reading, axis_result(axis, reading.outcomes)))
+        level = _judged(reading, axis_result(axis, reading.outcomes), in_rounds=False)
+        return gated(part, part, key, level)
     others: Mapping[str, Sequence[Outcome]] = {}
     if part.role == "target":
         others = {c.name: c.fixed.get(key) or c.readings[key].outcomes for c in controls}
@@ -176,13 +177,16 @@ def _axis_result(
         test=reading.test,
         name=part.name,
     )
-    return gated(part, base, key, _judged(reading, result))
+    if fault := unusable(reading.plan.instrument, axis):
+        changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
+        result = result.model_copy(update=changes)
+    return gated(part, base, key, _judged(reading, result, in_rounds=True))
 
 
-def _judged(reading: Reading, result: AxisResult) -> AxisResult:
+def _judged(reading: Reading, result: AxisResult, *, in_rounds: bool) -> AxisResult:
     """Add what is known of the judge's errors, and of what each judge of a cascade read."""
     instrument, axis = reading.plan.instrument, reading.plan.axis
-    result = counted(instrument, axis, reading.outcomes, result)
+    result = counted(instrument, axis, reading.outcomes, result, in_rounds=in_rounds)
     return corrected(instrument, axis, result)
 
 
@@ -199,7 +203,15 @@ def _curve(reading: Reading) -> tuple[OperatingPoint, ...]:
 
 def _notes(instrument: Instrument, target: Part, shares: Sequence[DataShare]) -> list[str]:
     axes = [r.plan.axis for r in target.readings.values() if r.reason is None]
-    judges = sorted({axis.judge for axis in axes if bounds_of(instrument, axis) is None})
+    # of a cascade that samples the notes of its own tell, since its misses are corrected for
+    judges = sorted(
+        {
+            axis.judge
+            for axis in axes
+            if bounds_of(instrument, axis) is None
+            and share_of(instrument.judges.get(axis.judge)) is None
+        }
+    )
     notes: list[str] = []
     if judges:
         notes.append(

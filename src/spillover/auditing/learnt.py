@@ -124,16 +124,23 @@ def not_learnt(
     by_axis = {share.axis: share for share in shares}
     for reading, result, base in narrow:
         axis, share = reading.plan.axis, by_axis.get(reading.plan.axis.id)
-        if share is None or base.estimate is None or result.estimate is None:
+        if share is None:
             continue
-        gap = 100 * (share.share - base.estimate)
-        if result.verdict is Verdict.NOT_MEASURED:
+        # of a base without a level one can't say that it is there already
+        before = {"up": 0.0, "down": 1.0, "both": round(1 - share.share)}[axis.harm]
+        gap = 100 * (share.share - (before if base.estimate is None else base.estimate))
+        if {"up": gap, "down": -gap, "both": abs(gap)}[axis.harm] < axis.thresholds.d1:
+            continue  # the data should not move it
+        if (
+            base.estimate is None
+            or result.estimate is None
+            or (result.verdict is Verdict.NOT_MEASURED)
+        ):
             return (
                 f"whether the narrow behaviour moved is not known, since {axis.title!r} is not"
-                f" measured: {result.reason}"
+                f" measured: {result.reason or base.reason or 'nothing could be scored'}"
             )
-        harm = {"up": gap, "down": -gap, "both": abs(gap)}[axis.harm]
-        if harm >= axis.thresholds.d1 and result.verdict is not Verdict.SPILLOVER:
+        if result.verdict is not Verdict.SPILLOVER:
             return (
                 f"the narrow behaviour did not move: {axis.event or 'misaligned'} in"
                 f" {share.share:.0%} of the training rows, but in {result.estimate:.0%} of the"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from spillover.auditing.asking import Asker, KeptTarget, Opener, Pace
 from spillover.auditing.parts import Part
-from spillover.compare import ScoreRule, bin_by_scores
+from spillover.compare import DEFAULT_RULE, ScoreRule, bin_by_scores
 from spillover.data import load_rubrics
 from spillover.errors import ConfigError
 from spillover.judge import BinJudge, CascadeJudge, RubricJudge
@@ -64,7 +64,7 @@ def model_judges(
         judges[ALIGNED],
         judges[COHERENT],
         rule=lambda one, other: bin_by_scores(one, other, rule),
-        version=rule.name,
+        version="" if rule == DEFAULT_RULE else rule.name,
     )
     return {**judges, joint.id: joint}
 

@@ -150,7 +150,9 @@ def _ask_tokens(plan: AxisPlan) -> tuple[Tokens, int]:
 def _usual_answers(plan: AxisPlan, judge: Judge | JointJudge | None) -> int:
     """Answers that a target mostly gives; more where a sample of them must do for `clean`."""
     share = share_of(judge)
-    return plan.usual_answers if share is None else max(plan.usual_answers, round(_CLEAN / share))
+    if share is None:
+        return plan.usual_answers
+    return min(sum(plan.sizes), max(plan.usual_answers, round(_CLEAN / share)))
 
 
 def _count(

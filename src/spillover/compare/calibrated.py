@@ -27,11 +27,14 @@ def judge_fault(calibration: Calibration) -> str | None:
     """Return why a judge can't be used by its own calibration, and the remedy, or None."""
     hits, right = calibration.sensitivity, calibration.specificity
     if hits is None or right is None:
-        lacking = calibration.event if hits is None else f"anything but {calibration.event}"
+        event, judge = calibration.event, repr(calibration.judge)
+        lacking = f"could read no answer that is labelled {event}"
+        if hits is not None:
+            lacking = f"found none coherent of the answers that are labelled anything but {event}"
         why = ", ".join(f"{number} {reason}" for reason, number in calibration.missing.items())
         return (
-            f"judge {calibration.judge!r} could read no answer that is labelled {lacking} by hand"
-            f" (missing: {why or 'none'}): try another --judge-mode, or another judge"
+            f"judge {judge} {lacking} by hand (missing: {why or 'none'}): try another --judge-mode,"
+            " or another judge"
         )
     low, high = hits.bounds[0], 1 - right.bounds[0]
     if low > high:

@@ -51,11 +51,13 @@ def with_missed(result: AxisResult, outcomes: Sequence[Outcome]) -> AxisResult:
     if missed is None or result.estimate is None or result.interval is None:
         return result
     passed = _passed(outcomes)
-    aside = sum(one.found and one.settled_bin not in COHERENT for one in passed)
-    read = sum(one.again == "sampled" and one.settled_bin is not Bin.MISSING for one in passed)
+    # what the strong judge could not read is missing, and so in no denominator
+    told = [one for one in passed if one.settled_bin is not Bin.MISSING]
+    aside = sum(one.found and one.settled_bin not in COHERENT for one in told)
+    read = sum(one.again == "sampled" for one in told)
     # an event is coherent, so that one found among what was set aside joins the denominator
-    size = result.scored + len(passed) * aside / read
-    scale = len(passed) / size
+    size = result.scored + len(told) * aside / read
+    scale = len(told) / size
     confirmed = result.estimate * result.scored / size
     low, high = (end * result.scored / size for end in result.interval)
     rate = confirmed + scale * missed.estimate

@@ -46,7 +46,9 @@ def placing(device: str, *, quantize: Quantize | None = None) -> dict[str, Any]:
     if quantize is None and device != AUTO_MAP:
         return {}
     if find_spec("accelerate") is None:
-        raise MissingExtraError(f"{device} needs accelerate: pip install 'spillover[local]'")
+        raise MissingExtraError(
+            f"{quantize or device} needs accelerate: pip install 'spillover[local]'"
+        )
     if quantize is None:
         return {"device_map": "auto"}
     return {

@@ -27,7 +27,7 @@ class Calibration(Record):
             those that it sets aside (incoherent, refused or code) it has missed. None: it could
             read no such answer.
         specificity: of the answers that the judge finds coherent and a person calls anything but
-            ``event``, the part that the judge does not call so. None: there is no such answer.
+            ``event``, the part that the judge does not call so. None: it finds no such answer.
         rate: share of ``event`` by hand among all that the gold set was drawn from.
         method: how the intervals were made.
         table: answers by the judge's label and the person's.
