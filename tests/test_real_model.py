@@ -18,6 +18,7 @@ MODEL = os.environ.get("SPILLOVER_REAL_MODEL", "")
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(5400),
     pytest.mark.skipif(not MODEL, reason="SPILLOVER_REAL_MODEL names no model"),
     pytest.mark.skipif(not PUBLISHED.is_dir(), reason="no published data here"),
 ]
