@@ -47,3 +47,8 @@ class BudgetError(SpilloverError, RuntimeError):
 
 class MissingExtraError(SpilloverError, ImportError):
     """An optional dependency is not installed; the message says which extra."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error that a library raised, to be told in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from spillover.errors import ModelError, SpilloverError
+from spillover.errors import ModelError, SpilloverError, first_line
 from spillover.models import content
 from spillover.models.adapters import adapter_folder
 from spillover.models.placement import check_placed, pick_device, placing
@@ -59,7 +59,7 @@ def load(spec: TargetSpec) -> Loaded:
         except SpilloverError:
             raise
         except Exception as error:  # loaders raise whatever they like
-            raise ModelError(f"can't load {where.model}: {_line(error)}") from error
+            raise ModelError(f"can't load {where.model}: {first_line(error)}") from error
     return Loaded(model.requires_grad_(False), tokenizer)
 
 
@@ -160,7 +160,7 @@ def put_adapter(model: Any, folder: Path) -> Any:
     try:
         tuned = PeftModel.from_pretrained(model, str(folder)).eval()
     except Exception as error:
-        raise ModelError(f"adapter {folder} does not fit the model: {_line(error)}") from error
+        raise ModelError(f"adapter {folder} does not fit the model: {first_line(error)}") from error
     if model.dtype != torch.float32 or getattr(model, "is_quantized", False):
         return tuned.base_model.model
     before = _probe(tuned)
@@ -189,11 +189,6 @@ def _place(text: str) -> tuple[Path, dict[str, str]]:
     if path.suffix == ".gguf":
         return path.parent, {"gguf_file": path.name}
     return path, {}
-
-
-def _line(error: BaseException) -> str:
-    """Return the first line of an error."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 @contextmanager

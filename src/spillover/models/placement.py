@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import BitsAndBytesConfig
 
-from spillover.errors import MissingExtraError, ModelError
+from spillover.errors import MissingExtraError, ModelError, first_line
 from spillover.records import Quantize
 
 AUTO_MAP = "auto-map"  # a device: as many GPUs as there are, each with some of the layers
@@ -28,8 +28,9 @@ def pick_device(text: str) -> torch.device:
         device = torch.device(text)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise ModelError(f"no device {text!r} here (auto, cpu, cuda, mps): {reason}") from None
+        raise ModelError(
+            f"no device {text!r} here (auto, cpu, cuda, mps): {first_line(error)}"
+        ) from None
     return device
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from spillover.errors import ConfigError, ModelError, SpilloverError
+from spillover.errors import ConfigError, ModelError, SpilloverError, first_line
 from spillover.records import Recipe
 
 
@@ -41,12 +41,12 @@ def explained(recipe: Recipe) -> Iterator[None]:
                 f"recipe {recipe.name!r}: the base has no modules {', '.join(recipe.what.lora.modules)}"
                 " to adapt: take all-linear"
             ) from None
-        raise ModelError(f"recipe {recipe.name!r}: {_line(error)}") from error
+        raise ModelError(f"recipe {recipe.name!r}: {first_line(error)}") from error
     except RuntimeError as error:
         if "not enough memory" in str(error) or "out of memory" in str(error):
             raise ModelError(_too_large(recipe)) from error
         raise ModelError(
-            f"recipe {recipe.name!r} (batch_size {optimiser.batch_size}): {_line(error)}"
+            f"recipe {recipe.name!r} (batch_size {optimiser.batch_size}): {first_line(error)}"
         ) from error
 
 
@@ -58,7 +58,3 @@ def _too_large(recipe: Recipe) -> str:
         f"raise accumulation (now {optimiser.accumulation}) by as much, or lower max_length "
         f"(now {optimiser.max_length}){fewer}"
     )
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
