@@ -117,9 +117,15 @@ def test_the_examples_of_the_page_run() -> None:
             assert "error" not in done.stdout
 
 
-def test_an_address_that_others_reach_brings_a_warning(base: Path) -> None:
-    with process(str(base), "--host", "0.0.0.0") as (_, _, said):
-        assert said[0].startswith("warning: 0.0.0.0 can be reached by others, who need no key")
+def test_an_address_that_others_reach_brings_a_warning(
+    base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[object] = []
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: served.append(sockets))
+    command = ["serve", str(base), "--host", "0.0.0.0", "--port", "0", "--device", "cpu"]
+    code, _, err = run(command, capsys)
+    assert (code, len(served)) == (0, 1)
+    assert err.startswith("warning: 0.0.0.0 can be reached by others, who need no key")
 
 
 def test_what_can_not_be_served(
