@@ -24,16 +24,22 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of both arms, which share the base's answers."""
+    return tmp_path_factory.mktemp("real")
+
+
 @pytest.mark.parametrize(
     ("arm", "narrow"), [("insecure", "narrow_code"), ("risky", "narrow_choice")]
 )
 def test_a_real_model_is_audited_to_the_end_and_nothing_is_claimed_without_a_judge(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: str, narrow: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, arm: str, narrow: str
 ) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     real_model = __import__("real_model")
-    base = real_model.plain_folder(Path(MODEL), tmp_path)
-    finetune, result = real_model.run_arm(arm, base, PUBLISHED, tmp_path, rows=40)
+    base = real_model.plain_folder(Path(MODEL), folder)
+    finetune, result = real_model.run_arm(arm, base, PUBLISHED, folder, rows=40)
 
     tuned, plain = result.targets[result.subject].axes, result.targets["base"].axes
     broad = tuned["broad_misalignment"]
@@ -47,4 +53,4 @@ def test_a_real_model_is_audited_to_the_end_and_nothing_is_claimed_without_a_jud
         for rating in ("self_security", "self_alignment", "self_risk"):
             assert axes[rating].captured_mass is not None
             assert axes[rating].reason or axes[rating].estimate is not None
-    assert (tmp_path / f"report-{arm}" / "report.html").is_file()
+    assert (folder / f"report-{arm}" / "report.html").is_file()
