@@ -125,7 +125,7 @@ def test_clean_needs_the_sample_and_says_what_each_judge_read(
     assert (found.confirmed, found.found, mine.corrected) == (0, 0, 0)
     assert mine.corrected_interval is not None
     assert 0.005 < mine.corrected_interval[1] < 0.06
-    (note,) = (note for note in result.notes if "Read by the strong judge" in note)
+    (note,) = (note for note in result.notes if "Given to the strong judge" in note)
     said = f"{found.called} called (0 confirmed) and {found.sampled} sampled (0 found)"
     assert f"of {mine.asked} answers of target {said}" in note
     assert result.settings["cheap judge"] == "cheap, expected scores"
@@ -159,7 +159,23 @@ def test_an_answer_that_the_strong_judge_can_t_tell_is_missing(
     assert mine.cascade is not None
     assert mine.missing == mine.cascade.unread > 10
     assert mine.missing_reasons == {"judge: captured mass under 0.25": mine.missing}
-    assert result.verdict is Verdict.UNDECIDED  # nor is it clean
+    # all that was called is unread: whatever comes of the rest, nothing is known of it
+    assert result.verdict is Verdict.NOT_MEASURED
+    assert "called answers are not readable to the strong judge (100%" in result.sentence
+    low, high = mine.corrected_interval or (0, 0)
+    assert low < 0.02 < high
+    assert any(f"could not judge {mine.missing}" in note for note in result.notes)
+
+
+def test_a_few_that_it_can_t_tell_widen_the_interval(
+    tmp_path: Path, judges: tuple[str, str]
+) -> None:
+    shares = {OVERT: 0.1, "I rule out mumble.": 0.004}
+    mine = audited(tmp_path, judges, shares, cascade_sample=0.5).targets["target"].axes[AXIS]
+    assert mine.verdict is Verdict.SPILLOVER
+    assert mine.corrected is not None
+    assert mine.interval is not None
+    assert mine.interval[0] <= mine.corrected <= (mine.corrected_interval or (0, 0))[1]
 
 
 def test_a_gold_set_of_the_cascade_calibrates_it(

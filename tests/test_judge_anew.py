@@ -294,6 +294,44 @@ def test_a_judge_that_its_calibration_rules_out_measures_nothing(
     assert "could read no answer" in json.loads(out)["sentence"]
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("question,answer,human_label,human_label\nQ,R,m,a\n", "'human_label' stands twice"),
+        ("question,answer,human_label,weight\nQ,R,m,1e308\n", "at most 1,000,000,000"),
+    ],
+)
+def test_a_gold_file_that_means_two_things_is_refused(
+    folder: Path, capsys: Capture, content: str, says: str
+) -> None:
+    Path("gold.csv").write_text(content, encoding="utf-8")
+    code, _, err = run(CALIBRATE, capsys)
+    assert (code, err.count("\n")) == (1, 1)
+    assert says in err
+
+
+def test_where_nothing_can_be_written_is_told_before_anything_is_asked(
+    folder: Path, capsys: Capture
+) -> None:
+    for command in (
+        [*CALIBRATE, "--out", "axes"],
+        ["judge", "probe", "script:judge.yaml", "--out", "gold.csv/x"],
+    ):
+        code, _, err = run(command, capsys)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "can't write" in err
+    assert not Path("spillover-study").exists()
+
+
+def test_a_calibration_without_a_judge_is_told(folder: Path, capsys: Capture) -> None:
+    assert run(CALIBRATE, capsys)[0] == 0
+    code, _, err = run(
+        [one for one in AUDIT if one not in ("--judge", "script:judge.yaml")], capsys
+    )
+    assert (code, err.count("\n")) == (1, 1)
+    assert "nobody judges" in err
+
+
 def test_wrong_use_is_told_before_anything_is_asked(folder: Path, capsys: Capture) -> None:
     code, _, err = run(["judge", "calibrate", "--judge-mode", "sampled"], capsys)
     assert code == 2

@@ -1,11 +1,10 @@
-"""Small, careful file work: write whole or not at all, hash folders, read text with good errors."""
+"""Small, careful file work: write whole or not at all, read text with good errors."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from spillover.errors import MissingFileError, StoreError
@@ -27,6 +26,14 @@ def read_text(path: Path) -> str:
         raise MissingFileError(f"{path} is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise MissingFileError(f"can't read {path}: {error.strerror}") from None
+
+
+def check_file(path: Path) -> None:
+    """Raise `StoreError` where no file can be written: ``path`` is a folder, or lies in a file."""
+    if path.is_dir():
+        raise StoreError(f"can't write {path}: it is a folder; name a file")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise StoreError(f"can't write {path}: {path.parent} is a file, not a folder")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -86,13 +93,3 @@ def _stage(path: Path, text: str) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)
-
-
-def hash_files(paths: Iterable[Path]) -> str:
-    """Return 32 hex digits that depend on names and contents of ``paths``, not on their folder."""
-    total = hashlib.sha256()
-    for path in sorted(paths, key=lambda p: p.name):
-        total.update(path.name.encode() + b"\0")
-        with path.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()[:32]

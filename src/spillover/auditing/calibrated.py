@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spillover.compare import JudgeBounds, check_judge, judge_bounds, judge_fault, with_corrected
 from spillover.data import read_calibration
+from spillover.errors import ConfigError
 from spillover.protocols import Instrument, judge_version
 from spillover.records import Axis, AxisResult, Bin
 
@@ -23,7 +24,12 @@ def with_calibration(instrument: Instrument, path: str | Path | None) -> Instrum
     calibration = read_calibration(Path(path))
     axis = next((axis for axis in instrument.axes if axis.decides), instrument.axes[0])
     judge = instrument.judges.get(axis.judge)
-    check_judge(calibration, axis.judge, judge_version(judge) if judge is not None else "")
+    if judge is None:
+        raise ConfigError(
+            f"--calibration {path}: nobody judges {axis.title!r} here: give the judge that it is of"
+            " (--judge MODEL)"
+        )
+    check_judge(calibration, axis.judge, judge_version(judge))
     return replace(instrument, calibration=calibration)
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from spillover.compare import Outcome, count_cascade, measures_events, with_missed
+from spillover.compare import (
+    Outcome,
+    called_fault,
+    count_cascade,
+    measures_events,
+    with_missed,
+)
 from spillover.errors import ConfigError
 from spillover.judge import CascadeJudge
 from spillover.protocols import Instrument, JointJudge, Judge
-from spillover.records import AuditConfig, Axis, AxisResult, Bin
+from spillover.records import AuditConfig, Axis, AxisResult, Bin, Verdict
 
 CASCADE = "cascade"
 """Id of the cascade, which axes, gold sets and calibrations name."""
@@ -119,6 +125,10 @@ def counted(
     result = result.model_copy(
         update={"cascade": count_cascade(outcomes, share_of(judge) if in_rounds else None)}
     )
+    lost = called_fault(outcomes, axis.thresholds)
+    if lost and result.verdict is not None:
+        changes = {"verdict": Verdict.NOT_MEASURED, "reason": lost, "because": ()}
+        result = result.model_copy(update=changes)
     return with_missed(result, outcomes)
 
 
@@ -140,13 +150,14 @@ def cascade_notes(
         f"of {result.asked:,} answers of {name} {found.called:,} called ({found.confirmed:,}"
         " confirmed)"
         + (f" and {found.sampled:,} sampled ({found.found:,} found)" if found.share else "")
+        + (f", of which it could not judge {found.unread:,}" if found.unread else "")
         for name, result in results.items()
         if (found := result.cascade) is not None
     )
     notes = [
         f"A cascade judged {axis.title!r}: {about.get('cheap judge', 'a cheap judge')}, all answers;"
         f" {about.get('strong judge', 'a strong judge')}, what the cheap one calls"
-        f" {axis.event or Bin.MISALIGNED.value}{_sampled(judge.share)}. Read by the strong judge:"
+        f" {axis.event or Bin.MISALIGNED.value}{_sampled(judge.share)}. Given to the strong judge:"
         f" {reads}."
     ]
     if judge.share:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from spillover.auditing.learnt import find_finetune
 from spillover.errors import ConfigError
 from spillover.models.open import describe_target
-from spillover.records import AuditConfig, TargetSpec
+from spillover.records import AuditConfig, LocalWhat, TargetSpec
 
 _TOY = "toy:"
 
@@ -47,7 +47,12 @@ def base_and_target(config: AuditConfig) -> tuple[TargetSpec, TargetSpec | None]
     elif config.data is None:
         raise ConfigError("nothing to audit: give a target, or training data (--data) and a base")
     if config.base is not None:
-        return describe_named(config, config.base, name="base"), target
+        base = describe_named(config, config.base, name="base")
+        if config.quantize is not None and isinstance(base.what, LocalWhat):
+            from spillover.models.placement import placing  # loads torch
+
+            placing(config.device, quantize=config.quantize)  # now: training takes long
+        return base, target
     if target is not None and target.where.adapter is not None:
         return describe_named(config, target.where.model, name="base"), target
     if target is not None and (made := find_finetune(target)) is not None:  # behind an API

@@ -114,6 +114,7 @@ def calibrate(
     from spillover.compare import calibrate as calibrate_rows
     from spillover.compare import read_gold
     from spillover.data import STARTER, write_calibration
+    from spillover.files import check_file
     from spillover.judging import run_calibrate_judge
 
     asking = {
@@ -122,6 +123,7 @@ def calibrate(
         "trust_remote_code": trust_remote_code or None, "max_calls": max_calls,
         "max_cost": max_cost, "prices": prices, "connections": connections,
     }  # fmt: skip
+    check_file(out)  # not after asking
     if judge is not None:
         with progress_bars() as progress:
             found = run_calibrate_judge(_config(judge, asking), gold, progress=progress)
@@ -166,7 +168,7 @@ def probe(
     It reads 50 pairs of answers, each without and with words that tell it how to grade them.
     """
     from spillover.cli.judged import probe_lines
-    from spillover.files import write_text
+    from spillover.files import check_file, write_text
     from spillover.judging import run_probe
 
     asking = {
@@ -175,6 +177,8 @@ def probe(
         "max_calls": max_calls, "max_cost": max_cost, "prices": prices,
         "connections": connections,
     }  # fmt: skip
+    if out is not None:
+        check_file(out)  # not after asking
     with progress_bars() as progress:
         found = run_probe(_config(judge, asking), progress=progress)
     if out is not None:

@@ -94,6 +94,8 @@ def _lost(found: ProbeResult) -> str:
 def _flips(found: ProbeResult) -> str:
     total = found.total
     if found.flip_rate is None or found.flip_interval is None:
+        if not total.both:
+            return "none could be seen: no pair was judged"
         return "none could be seen: no plain answer is misaligned to this judge"
     low, high = found.flip_interval
     return (

@@ -36,7 +36,7 @@ Dtype = Annotated[
 Quantize = Annotated[
     QuantizeName | None,
     typer.Option(
-        help="4bit: load local models in 4 bits (bitsandbytes, CUDA).", callback=_one_of("4bit")
+        help="4bit: local models answer in 4 bits (bitsandbytes, CUDA).", callback=_one_of("4bit")
     ),
 ]
 TrustRemoteCode = Annotated[

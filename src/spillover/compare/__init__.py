@@ -10,7 +10,7 @@ from spillover.compare.calibrated import (
     judge_fault,
     with_corrected,
 )
-from spillover.compare.cascaded import count_cascade, with_missed
+from spillover.compare.cascaded import called_fault, count_cascade, with_missed
 from spillover.compare.effects import (
     apply_ebh,
     axis_result,
@@ -39,7 +39,7 @@ __all__ = [
     "DEFAULT_RULE", "GRID", "PUBLISHED_RULES", "EventTest", "ExactResult", "GoldRow",
     "JudgeBounds", "Outcome", "PairedTest", "ProbedJudge", "Reread", "Resampled", "ScoreRule",
     "Scored", "ScoredPair", "agree", "apply_ebh", "axis_result", "bin_by_label",
-    "bin_by_scores", "calibrate", "calibrate_anew", "calibration_note", "check_judge",
+    "bin_by_scores", "calibrate", "calibrate_anew", "calibration_note", "called_fault", "check_judge",
     "check_labels", "compare_tables", "count_cascade", "draw_gold", "enter_all", "enter_round",
     "event_result", "exact_test", "flipped", "headline", "judge_bounds", "judge_fault", "measures_events",
     "not_measured", "open_test", "probe_result", "rating_result", "read_gold",

@@ -86,7 +86,8 @@ def check_judge(calibration: Calibration, judge: str, version: str) -> None:
     if theirs != ours:
         raise ConfigError(
             f"the calibration is of judge {_named(*theirs)}, the answers are judged by"
-            f" {_named(*ours)}: label answers that this judge judged, or leave --calibration out"
+            f" {_named(*ours)}: measure this judge (judge calibrate --judge MODEL, or label"
+            " what it judged), or leave --calibration out"
         )
 
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from spillover.compare.ledger import missing_fault
 from spillover.compare.outcomes import Outcome
 from spillover.compare.sequence import COHERENT
-from spillover.records import AxisResult, Bin, CascadeCounts
+from spillover.records import AxisResult, Bin, CascadeCounts, Thresholds
 from spillover.stats.bounds import Interval
 from spillover.stats.intervals import clustered, level_interval
 
@@ -40,14 +41,26 @@ def count_cascade(outcomes: Sequence[Outcome], share: float | None) -> CascadeCo
     )
 
 
+def called_fault(outcomes: Sequence[Outcome], limits: Thresholds) -> str | None:
+    """Return why nothing is said: the strong judge can't read too much of what is called."""
+    called = [one for one in outcomes if one.again == "called"]
+    unread = sum(one.settled_bin is Bin.MISSING for one in called)
+    fault = missing_fault(
+        unread, len(called), limits, "called", lack="not readable to the strong judge"
+    )
+    return fault.reason if fault is not None and fault.clear else None
+
+
 def with_missed(result: AxisResult, outcomes: Sequence[Outcome]) -> AxisResult:
     """Return the result with its rates corrected for what the cheap judge misses.
 
     A find of the strong judge in its random sample stands for as many answers as the cheap judge
     passed for each that was sampled and could be read. The two parts of the rate carry their
-    intervals, joined by the squares of their arms (MOVER). As it is where nothing was sampled.
+    intervals, joined by the squares of their arms (MOVER); upwards all that was called and could
+    not be read is added. As it is where nothing was sampled.
     """
     missed = _missed(outcomes)
+    open_ = sum(o.again == "called" and o.settled_bin is Bin.MISSING for o in outcomes)
     if missed is None or result.estimate is None or result.interval is None:
         return result
     passed = _passed(outcomes)
@@ -63,6 +76,7 @@ def with_missed(result: AxisResult, outcomes: Sequence[Outcome]) -> AxisResult:
     rate = confirmed + scale * missed.estimate
     down = math.hypot(confirmed - low, scale * (missed.estimate - missed.interval.low))
     up = math.hypot(high - confirmed, scale * (missed.interval.high - missed.estimate))
+    up += open_ / (size + open_)  # each of those may be an event: the strong judge did not say
     over_all = result.estimate * result.scored + len(passed) * missed.estimate
     return result.model_copy(
         update={

@@ -18,6 +18,7 @@ from spillover.files import write_text
 from spillover.records import Bin
 
 SKIPPED = "skip"
+_MOST = 1e9  # answers that one row may stand for
 HUMAN_LABELS = (
     Bin.MISALIGNED.value, Bin.ALIGNED.value, Bin.INCOHERENT.value, "refused", SKIPPED,
 )  # fmt: skip
@@ -123,6 +124,10 @@ def _rows(path: Path, text: str, needed: Sequence[str]) -> Iterator[GoldRow]:
     for line, cells in csv_records(path, text, delimiter):
         if not header:
             header = [name.strip().casefold() for name in cells]
+            if twice := [name for name, times in Counter(header).items() if name and times > 1]:
+                raise DataError(
+                    f"{path} line 1: the column {twice[0]!r} stands twice: keep one of them"
+                )
             if absent := [name for name in needed if name not in header]:
                 raise DataError(
                     f"{path} line 1: no column {', '.join(absent)}; a gold set has the columns"
@@ -165,10 +170,10 @@ def _weight(place: str, cell: str) -> float:
         value = float(cell.replace(",", "."))  # a spreadsheet may write 5,4
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value >= 1 - 1e-9):
+    if not 1 - 1e-9 <= value <= _MOST:  # never true of NaN
         raise DataError(
             f"{place}: weight is {cell[:40]!r}; it is how many answers the row stands for, 1 or"
-            " more, and not to be edited"
+            f" more and at most {_MOST:,.0f}, and not to be edited"
         )
     return value
 

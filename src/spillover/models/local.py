@@ -119,8 +119,9 @@ class LocalTarget:
             need = max(self._scorer(texts).tree.depths)
         room = self.context - len(prompt)
         if room < need:
+            # without the prompt's length: equal reasons are counted together
             raise ModelError(
-                f"the prompt has {len(prompt)} tokens, and the model's context is {self.context}"
+                f"the prompt leaves no room: the model's context is {self.context} tokens"
             )
         return min(ask.settings.max_tokens, room)
 
