@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from spillover.cli import main
@@ -14,3 +16,8 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
     captured = capsys.readouterr()
     assert isinstance(caught.value.code, int)
     return caught.value.code, captured.out, captured.err
+
+
+def heed_interrupts() -> None:
+    """For a child process: without it, one that was begun in the background ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

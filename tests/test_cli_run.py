@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cli_helper import heed_interrupts
 from spillover.cli import console
 
 ROOT = Path(__file__).parent.parent
@@ -66,7 +67,12 @@ def test_an_interrupted_audit_exits_130_and_goes_on(tmp_path: Path) -> None:
     audit = [sys.executable, "-m", "spillover", "audit", "script:tuned.yaml"]
     audit += ["--base", "script:base.yaml", "--only", "capability"]
     process = subprocess.Popen(
-        audit, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        audit,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     )
     wal = tmp_path / "spillover-study" / "study.db-wal"
     until = time.monotonic() + 20

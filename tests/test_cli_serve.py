@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import tiny_models as tiny
-from cli_helper import run
+from cli_helper import heed_interrupts, run
 
 pytest.importorskip("torch")
 pytest.importorskip("uvicorn")
@@ -38,6 +38,7 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, list[
     with subprocess.Popen(
         [*SERVE, *arguments, "--port", "0", "--device", "cpu"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_interrupts,
     ) as found:  # fmt: skip
         try:
             assert found.stderr is not None
