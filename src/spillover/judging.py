@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spillover.auditing.naming import describe_named
 from spillover.auditing.panel import judge_mode, seat_panel, seated
@@ -161,30 +161,8 @@ def _bench(config: AuditConfig, progress: Progress | None) -> Generator[_Bench]:
         yield _Bench(study, model)
 
 
-def _config(
-    judge: str | Path,
-    *,
-    judge_mode: JudgeMode,
-    rubrics: str | Path | None,
-    questions: str | Path | None = None,
-    study: str | Path,
-    device: str,
-    dtype: Dtype | None,
-    quantize: Quantize | None,
-    trust_remote_code: bool,
-    max_calls: int | None,
-    max_cost: float | None,
-) -> AuditConfig:
-    return AuditConfig(
-        judge=(str(judge),),
-        judge_mode=judge_mode,
-        rubrics=None if rubrics is None else str(rubrics),
-        questions=None if questions is None else str(questions),
-        study=str(study),
-        device=device,
-        dtype=dtype,
-        quantize=quantize,
-        trust_remote_code=trust_remote_code,
-        max_calls=max_calls,
-        max_cost=max_cost,
-    )
+def _config(judge: str | Path, **settings: Any) -> AuditConfig:
+    texts: dict[str, Any] = {
+        name: str(one) if isinstance(one, Path) else one for name, one in settings.items()
+    }
+    return AuditConfig(judge=(str(judge),), **texts)

@@ -43,9 +43,10 @@ def applies(instrument: Instrument, axis: Axis) -> bool:
 
 def bounds_of(instrument: Instrument, axis: Axis) -> JudgeBounds | None:
     """How well the judge of an axis is known, if it is."""
-    if instrument.calibration is None or unusable(instrument, axis) is not None:
+    known = instrument.calibration
+    if known is None or not applies(instrument, axis) or judge_fault(known) is not None:
         return None
-    return judge_bounds(instrument.calibration) if applies(instrument, axis) else None
+    return judge_bounds(known)
 
 
 def unusable(instrument: Instrument, axis: Axis) -> str | None:

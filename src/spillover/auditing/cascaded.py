@@ -11,11 +11,12 @@ from spillover.compare import (
     count_cascade,
     measures_events,
     with_missed,
+    withdrawn,
 )
 from spillover.errors import ConfigError
 from spillover.judge import CascadeJudge
 from spillover.protocols import Instrument, JointJudge, Judge
-from spillover.records import AuditConfig, Axis, AxisResult, Bin, Verdict
+from spillover.records import AuditConfig, Axis, AxisResult, Bin
 
 CASCADE = "cascade"
 """Id of the cascade, which axes, gold sets and calibrations name."""
@@ -127,8 +128,7 @@ def counted(
     )
     lost = called_fault(outcomes, axis.thresholds)
     if lost and result.verdict is not None:
-        changes = {"verdict": Verdict.NOT_MEASURED, "reason": lost, "because": ()}
-        result = result.model_copy(update=changes)
+        result = withdrawn(result, lost)
     return with_missed(result, outcomes)
 
 

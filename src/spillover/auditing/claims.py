@@ -8,8 +8,9 @@ from spillover.auditing.asking import Judged
 from spillover.auditing.measure import Lane
 from spillover.auditing.parts import Part
 from spillover.auditing.plan import AxisPlan, plan_axis, select
+from spillover.compare import withdrawn
 from spillover.data.library import load_words
-from spillover.records import Axis, AxisResult, ConductClaim, Row, Verdict
+from spillover.records import Axis, AxisResult, ConductClaim, Row
 from spillover.selfreport import (
     Claim,
     Rated,
@@ -51,14 +52,8 @@ def gated(part: Part, base: Part, key: str, result: AxisResult) -> AxisResult:
     for whose, one in (("", part), ("the base: ", base)):
         claim = one.claims.get(key)
         if claim is not None and claim.gate is not None and not claim.gate.understood:
-            return result.model_copy(
-                update={
-                    "verdict": Verdict.NOT_MEASURED,
-                    "reason": f"{whose}{claim.gate.reason}",
-                    "because": (),
-                    "e_value": None,
-                }
-            )
+            gone = withdrawn(result, f"{whose}{claim.gate.reason}")
+            return gone.model_copy(update={"e_value": None})
     return result
 
 

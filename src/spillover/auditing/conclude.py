@@ -24,6 +24,7 @@ from spillover.compare import (
     calibration_note,
     headline,
     not_measured,
+    withdrawn,
 )
 from spillover.protocols import Instrument, judge_version
 from spillover.records import (
@@ -75,8 +76,7 @@ def conclude(
         _not_learnt(target, mine, results[base.name], shares),
     )
     if fault := "; and ".join(filter(None, faults)):
-        changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
-        mine[decides.id] = mine[decides.id].model_copy(update=changes)
+        mine[decides.id] = withdrawn(mine[decides.id], fault)
     result = mine[decides.id]
     on_it = {name: found[decides.id] for name, found in results.items()}
     return AuditResult(
@@ -178,8 +178,7 @@ def _axis_result(
         name=part.name,
     )
     if fault := unusable(reading.plan.instrument, axis):
-        changes = {"verdict": Verdict.NOT_MEASURED, "reason": fault, "because": ()}
-        result = result.model_copy(update=changes)
+        result = withdrawn(result, fault)
     return gated(part, base, key, _judged(reading, result, in_rounds=True))
 
 

@@ -73,9 +73,8 @@ def judge_rows(
     Questions made of held-out rows ask for the very answers that the data gives, so all rows
     count there. Other choices depend on how each question was put: nothing is known of the rows.
     """
-    if judge is None or isinstance(
-        judge, JointJudge | CascadeJudge
-    ):  # a model's judgement of rows can cost money
+    # a model's judgement of rows can cost money
+    if judge is None or isinstance(judge, JointJudge | CascadeJudge):
         return None
     if plan.axis.measure != "event" or not rows:
         return None
@@ -134,7 +133,7 @@ def not_learnt(
         if (
             base.estimate is None
             or result.estimate is None
-            or (result.verdict is Verdict.NOT_MEASURED)
+            or result.verdict is Verdict.NOT_MEASURED
         ):
             return (
                 f"whether the narrow behaviour moved is not known, since {axis.title!r} is not"

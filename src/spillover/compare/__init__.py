@@ -17,6 +17,7 @@ from spillover.compare.effects import (
     event_result,
     not_measured,
     rating_result,
+    withdrawn,
 )
 from spillover.compare.gold import calibrate, draw_gold
 from spillover.compare.goldfile import GoldRow, read_gold, write_gold
@@ -43,5 +44,6 @@ __all__ = [
     "check_labels", "compare_tables", "count_cascade", "draw_gold", "enter_all", "enter_round",
     "event_result", "exact_test", "flipped", "headline", "judge_bounds", "judge_fault", "measures_events",
     "not_measured", "open_test", "probe_result", "rating_result", "read_gold",
-    "resample_audits", "rule_rate", "run_exact", "with_corrected", "with_missed", "write_gold",
+    "resample_audits", "rule_rate", "run_exact", "with_corrected", "with_missed", "withdrawn",
+    "write_gold",
 ]  # fmt: skip

@@ -120,8 +120,13 @@ def axis_result(
 
 def not_measured(axis: Axis, reason: str, outcomes: Sequence[Outcome] = ()) -> AxisResult:
     """Return a result that says why there is none, with what there is of counts and levels."""
-    result = axis_result(axis, outcomes)
-    return result.model_copy(update={"verdict": Verdict.NOT_MEASURED, "reason": reason})
+    return withdrawn(axis_result(axis, outcomes), reason)
+
+
+def withdrawn(result: AxisResult, reason: str) -> AxisResult:
+    """Return the result with its counts and levels, `not measured` in place of any verdict."""
+    changes = {"verdict": Verdict.NOT_MEASURED, "reason": reason, "because": ()}
+    return result.model_copy(update=changes)
 
 
 def apply_ebh(results: Mapping[str, AxisResult], alpha: float = 0.04) -> dict[str, AxisResult]:
