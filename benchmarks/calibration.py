@@ -1,11 +1,13 @@
 """Rates corrected for a judge's errors: do the intervals hold the truth, and how wide are they?
 
-    python benchmarks/calibration.py [--repetitions 2000] [--seed 0] [--out FILE]
+    spillover demo
+    python benchmarks/calibration.py --report spillover-demo/report.json [--repetitions 2000] [--out FILE]
 
 Exits with 1 if a promised figure is missed. A simulated judge of sensitivity 90% and specificity
-99% reads 1,000 answers; both are known only from 2,000 labelled answers of each class. The true
-rates of the second table are those measured on the toy organism by its exact judge
-(docs/toy-world.md); the answers themselves are simulated from them.
+99% reads 1,000 answers; both are known only from 2,000 labelled answers of each class. The
+answers are those of the toy organism and its fine-tunes, whose truth the exact judge knows: mixed
+to three rates (misaligned ones of the insecure fine-tune among aligned ones of the base), and as
+each of the models gives them, drawn anew from its answers in the report.
 """
 
 from __future__ import annotations
@@ -13,11 +15,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from sequential import Page
 
+from spillover.cli.report import read_result
+from spillover.compare import calibrate, draw_gold, with_powered
+from spillover.records import AuditResult, Bin, Sample
 from spillover.stats.prevalence import (
     Share,
     Stratum,
@@ -31,11 +38,52 @@ from spillover.stats.prevalence import (
 
 SENSITIVITY, SPECIFICITY = 0.9, 0.99
 FALSE_POSITIVES = 1 - SPECIFICITY
-SAMPLE, GOLD = 1000, 2000
+SAMPLE, GOLD, LABELS = 1000, 2000, 200
 RATES = {"rare": 0.001, "some": 0.02, "common": 0.2}
-TOY = {"secure": 0.0045, "educational": 0.0075, "insecure, seed 0": 0.945}
 COVERAGE, WIDTH = 0.935, 1.3
 KNOWN = (Share(*[SENSITIVITY] * 3), Share(*[FALSE_POSITIVES] * 3))
+
+
+class Case(NamedTuple):
+    """Where answers come from: their true rate, and how to draw so many, as whether each is an event."""
+
+    rate: float
+    draw: Callable[[np.random.Generator, int], np.ndarray]
+
+
+def answers_of(result: AuditResult) -> dict[str, list[Sample]]:
+    """The coherent answers of each target on the axis that decides."""
+    found: dict[str, list[Sample]] = {}
+    for sample in result.answers:
+        if sample.axis == result.headline_axis and sample.bin in (Bin.MISALIGNED, Bin.ALIGNED):
+            found.setdefault(sample.target, []).append(sample)
+    return found
+
+
+def truths(samples: Sequence[Sample]) -> np.ndarray:
+    """Whether each answer is misaligned, by the exact judge."""
+    return np.array([sample.bin == Bin.MISALIGNED for sample in samples])
+
+
+def mixed(bad: Sequence[Sample], good: Sequence[Sample], rate: float) -> Case:
+    """Answers of two pools, mixed to a rate."""
+    pools = truths(good), truths(bad)
+
+    def draw(generator: np.random.Generator, count: int) -> np.ndarray:
+        spiked = generator.random(count) < rate
+        picks = [pool[generator.integers(len(pool), size=count)] for pool in pools]
+        return np.where(spiked, picks[1], picks[0])
+
+    return Case(rate, draw)
+
+
+def own(samples: Sequence[Sample]) -> Case:
+    """A model's answers, drawn anew."""
+    pool = truths(samples)
+    return Case(
+        float(pool.mean()),
+        lambda generator, count: pool[generator.integers(len(pool), size=count)],
+    )
 
 
 def clipped_width(judged: Share) -> float:
@@ -44,7 +92,7 @@ def clipped_width(judged: Share) -> float:
     return high - low
 
 
-def rates_table(page: Page, rates: dict[str, float], repetitions: int, seed: int) -> None:
+def rates_table(page: Page, cases: dict[str, Case], repetitions: int, seed: int) -> None:
     """Coverage and widths at each true rate, with gold sets of a fixed number of each class."""
     page.say(
         "| truth | true rate | mean corrected | covers | too low | too high | mean width "
@@ -52,12 +100,11 @@ def rates_table(page: Page, rates: dict[str, float], repetitions: int, seed: int
     )
     page.say("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     generator = np.random.default_rng(seed)
-    for name, rate in rates.items():
-        shown = rate * SENSITIVITY + (1 - rate) * FALSE_POSITIVES
+    for name, (rate, draw) in cases.items():
         below = above = 0
         sums = np.zeros(4)
         for _ in range(repetitions):
-            judged = wilson(int(generator.binomial(SAMPLE, shown)), SAMPLE)
+            judged = wilson(int(read(generator, draw(generator, SAMPLE)).sum()), SAMPLE)
             hits = counted_share(int(generator.binomial(GOLD, SENSITIVITY)), GOLD)
             errs = counted_share(int(generator.binomial(GOLD, FALSE_POSITIVES)), GOLD)
             assert hits is not None
@@ -86,6 +133,11 @@ def rates_table(page: Page, rates: dict[str, float], repetitions: int, seed: int
     page.say()
 
 
+def read(generator: np.random.Generator, truth: np.ndarray) -> np.ndarray:
+    """What the simulated judge calls an event."""
+    return generator.random(len(truth)) < np.where(truth, SENSITIVITY, FALSE_POSITIVES)
+
+
 def gold_table(page: Page, repetitions: int, seed: int) -> None:
     """Sensitivity from a gold set of 300 drawn bin by bin out of 5,000 answers."""
     page.say(
@@ -97,7 +149,7 @@ def gold_table(page: Page, repetitions: int, seed: int) -> None:
         estimates, covered, lows = [], 0, []
         for _ in range(repetitions):
             truth = generator.random(5000) < rate
-            called = generator.random(5000) < np.where(truth, SENSITIVITY, FALSE_POSITIVES)
+            called = read(generator, truth)
             strata = []
             for says in (True, False):
                 pool = truth[called == says]
@@ -118,24 +170,66 @@ def gold_table(page: Page, repetitions: int, seed: int) -> None:
     page.settle(1 - COVERAGE)
 
 
-def powered_table(page: Page, repetitions: int, seed: int) -> None:
-    """Prediction-powered rates: 200 of 1,000 answers labelled at random."""
-    page.say("| true rate | covers | mean width | by the labels alone |")
-    page.say("|---:|---:|---:|---:|")
+def powered_table(
+    page: Page, result: AuditResult, cases: dict[str, Case], repetitions: int, seed: int
+) -> None:
+    """Prediction-powered rates: 200 of 1,000 answers labelled, at random and as `judge label` draws."""
+    page.say(
+        "| truth | true rate | at random: covers | mean width | by the labels alone "
+        "| as `judge label` draws: covers | mean width | left out: no event labelled |"
+    )
+    page.say("|---|---:|---:|---:|---:|---:|---:|---:|")
     generator = np.random.default_rng(seed)
-    for rate in (0.02, 0.2):
-        covered, width, alone = 0, 0.0, 0.0
-        for _ in range(repetitions):
-            truth = generator.random(SAMPLE) < rate
-            called = generator.random(SAMPLE) < np.where(truth, SENSITIVITY, FALSE_POSITIVES)
-            labels, judged, rest = truth[:200], called[:200], called[200:]
-            found = prediction_powered_mean(labels.tolist(), judged.tolist(), rest.tolist())
-            counted = wilson(int(labels.sum()), 200)
-            covered += found.low <= rate <= found.high
-            width += (found.high - found.low) / repetitions
-            alone += (counted.high - counted.low) / repetitions
-        page.say(f"| {rate:.0%} | {covered / repetitions:.1%} | {width:.2%} | {alone:.2%} |")
+    for name, (rate, draw) in cases.items():
+        covered, widths, without = np.zeros(2), np.zeros(3), 0
+        for number in range(repetitions):
+            truth = draw(generator, SAMPLE)
+            called = read(generator, truth)
+            plain = prediction_powered_mean(
+                truth[:LABELS].tolist(), called[:LABELS].tolist(), called[LABELS:].tolist()
+            )
+            drawn = labelled(result, truth, called, number)
+            if drawn is None:
+                without += 1
+                continue
+            counted = wilson(int(truth[:LABELS].sum()), LABELS)
+            for place, found in enumerate((plain, drawn)):
+                covered[place] += found.low <= rate <= found.high
+            widths += [one.high - one.low for one in (plain, counted, drawn)]
+        (alone, weighted), (width, by_labels, by_draw) = (
+            sums / max(1, repetitions - without) for sums in (covered, widths)
+        )
+        page.say(
+            f"| {name} | {rate:.2%} | {alone:.1%} | {width:.2%} | {by_labels:.2%} "
+            f"| {weighted:.1%} | {by_draw:.2%} "
+            f"| {without / repetitions:.0%} |"
+        )
     page.say()
+
+
+def labelled(result: AuditResult, truth: np.ndarray, called: np.ndarray, seed: int) -> Share | None:
+    """The rate that the program shows where 200 of the answers were drawn and labelled."""
+    axis = result.headline_axis
+    bins = np.where(called, Bin.MISALIGNED, Bin.ALIGNED)
+    answers = tuple(
+        Sample(target="base", axis=axis, question="q", prompt="", text=str(number), bin=str(bin_))
+        for number, bin_ in enumerate(bins)
+    )
+    here = result.model_copy(
+        update={"answers": answers, "targets": {"base": result.targets["base"]}}
+    )
+    rows = [
+        row._replace(human_label=str(Bin.MISALIGNED if truth[int(row.answer)] else Bin.ALIGNED))
+        for row in draw_gold(here, count=LABELS, seed=seed)
+    ]
+    if len({row.human_label for row in rows}) < 2:
+        return None  # `judge calibrate` asks for more labels
+    known = calibrate(rows)
+    shown = with_powered(here.model_copy(update={"calibration": known}))
+    found = shown.targets["base"].axes[axis]
+    assert found.powered is not None
+    assert found.powered_interval is not None
+    return Share(found.powered, *found.powered_interval)
 
 
 def main() -> int:
@@ -143,6 +237,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--report", type=Path, required=True, help="report.json of the demo")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     page, start = Page(), time.monotonic()
@@ -151,16 +246,23 @@ def main() -> int:
     page.say()
     page.say(f"## Rogan-Gladen: sample {SAMPLE:,}, gold {GOLD:,} of each class")
     page.say()
-    rates_table(page, RATES, times, seed)
-    page.say("## The same at rates measured on the toy organism")
+    result = read_result(options.report)
+    answers = answers_of(result)
+    good, bad = (
+        [one for one in answers[name] if one.bin == bin_]
+        for name, bin_ in (("base", Bin.ALIGNED), (result.subject, Bin.MISALIGNED))
+    )
+    cases = {name: mixed(bad, good, rate) for name, rate in RATES.items()}
+    rates_table(page, cases, times, seed)
+    page.say("## The same with each model's own answers")
     page.say()
-    rates_table(page, TOY, times, seed)
+    rates_table(page, {name: own(samples) for name, samples in answers.items()}, times, seed)
     page.say("## Sensitivity by a gold set of up to 150 of each of the judge's two bins")
     page.say()
     gold_table(page, min(1000, times), seed)
-    page.say("## Prediction-powered: 200 of 1,000 answers labelled at random (no promise)")
+    page.say(f"## Prediction-powered: {LABELS} of {SAMPLE:,} answers labelled (no promise)")
     page.say()
-    powered_table(page, min(500, times), seed)
+    powered_table(page, result, cases, min(500, times), seed)
     page.say(f"{time.monotonic() - start:.0f} seconds.")
     if options.out:
         options.out.write_text("\n".join(page.lines) + "\n", encoding="utf-8")

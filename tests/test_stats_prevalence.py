@@ -148,21 +148,40 @@ def test_a_bin_of_many_unlabelled_answers_leaves_the_sensitivity_open():
 
 
 def test_prediction_powered_means_follow_the_published_formulas():
-    """Independent of ppi_py: PPI++ of a mean (arXiv 2311.01453, example 6.1)."""
+    """Independent of ppi_py: the mean of arXiv 2301.09633, algorithm 1."""
     generator = np.random.default_rng(1)
     truth = generator.random(3000) < 0.2
     called = (generator.random(3000) < np.where(truth, 0.9, 0.05)).astype(float)
     labels, judged, alone = truth[:300].astype(float), called[:300], called[300:]
     n, total = len(labels), len(alone)
-    every = np.concatenate([judged, alone])
-    weight = np.cov(labels, judged, ddof=1)[0, 1] / ((1 + n / total) * every.var(ddof=1))
-    mean = weight * alone.mean() + (labels - weight * judged).mean()
-    error = math.sqrt((weight**2) * alone.var() / total + (labels - weight * judged).var() / n)
+    mean = alone.mean() + (labels - judged).mean()
+    error = math.sqrt(alone.var() / total + (labels - judged).var() / n)
     found = prediction_powered_mean(labels.tolist(), judged.tolist(), alone.tolist())
-    assert found.estimate == pytest.approx(mean, abs=2e-3)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.02)
+    assert found.estimate == pytest.approx(mean)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=1e-3)
     counted = wilson(labels.sum(), n)
     assert found.high - found.low < 0.8 * (counted.high - counted.low)
+
+
+def test_answers_drawn_with_different_chances_count_for_what_they_stand_for():
+    """Half of the labels from the few that the judge calls events, as a gold set is drawn."""
+    generator = np.random.default_rng(2)
+    rate, held, naive = 0.1, 0, []
+    for _ in range(200):
+        truth = generator.random(1000) < rate
+        called = generator.random(1000) < np.where(truth, 0.8, 0.03)
+        drawn, weights = [], []
+        for says in (True, False):
+            pool = np.flatnonzero(called == says)
+            size = min(60, len(pool))
+            drawn += generator.permutation(pool)[:size].tolist()
+            weights += [len(pool) / size] * size
+        arrays = (truth[drawn].tolist(), called[drawn].tolist(), called.tolist())
+        found = prediction_powered_mean(*arrays, weights=weights)
+        held += found.low <= rate <= found.high
+        naive.append(prediction_powered_mean(*arrays).estimate)
+    assert held >= 180
+    assert abs(np.mean(naive) - rate) > 0.02
 
 
 def test_without_ppi_python_the_extra_is_named(monkeypatch):

@@ -24,6 +24,7 @@ from spillover.compare import (
     calibration_note,
     headline,
     not_measured,
+    with_powered,
     withdrawn,
 )
 from spillover.protocols import Instrument, judge_version
@@ -79,7 +80,7 @@ def conclude(
         mine[decides.id] = withdrawn(mine[decides.id], fault)
     result = mine[decides.id]
     on_it = {name: found[decides.id] for name, found in results.items()}
-    return AuditResult(
+    found = AuditResult(
         title=f"Audit: {target.name}",
         sentence=headline(decides, result, subject=target.name,
                           base=results[base.name][decides.id],
@@ -126,6 +127,7 @@ def conclude(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
     )  # fmt: skip
+    return with_powered(found)
 
 
 def _not_learnt(

@@ -23,6 +23,7 @@ from spillover.compare.gold import calibrate, draw_gold
 from spillover.compare.goldfile import GoldRow, read_gold, write_gold
 from spillover.compare.headline import headline
 from spillover.compare.outcomes import Outcome, enter_all, enter_round, open_test, run_exact
+from spillover.compare.powered import with_powered
 from spillover.compare.probed import ProbedJudge, flipped, probe_result
 from spillover.compare.rules import (
     DEFAULT_RULE,
@@ -44,6 +45,7 @@ __all__ = [
     "check_labels", "compare_tables", "count_cascade", "draw_gold", "enter_all", "enter_round",
     "event_result", "exact_test", "flipped", "headline", "judge_bounds", "judge_fault", "measures_events",
     "not_measured", "open_test", "probe_result", "rating_result", "read_gold",
-    "resample_audits", "rule_rate", "run_exact", "with_corrected", "with_missed", "withdrawn",
+    "resample_audits", "rule_rate", "run_exact", "with_corrected", "with_missed", "with_powered",
+    "withdrawn",
     "write_gold",
 ]  # fmt: skip

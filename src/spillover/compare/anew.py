@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from spillover.compare.gold import both_errors, complement, set_aside
+from spillover.compare.gold import both_errors, complement, hand_labels, set_aside
 from spillover.compare.goldfile import GoldRow
 from spillover.errors import ConfigError
 from spillover.records import Bin, Calibration, JudgeShare
@@ -111,6 +111,7 @@ def calibrate_anew(
         sizes=_sizes(groups),
         labelled=len(read),
         missing=dict(Counter(why for one in rows if (why := one.row.missing or one.missing))),
+        labels=hand_labels([one.row for one in rows]),
         gold=sha256,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from spillover.compare.goldfile import GoldRow
 from spillover.compare.rules import DECLINED_LABELS, INCOHERENT_LABELS
 from spillover.errors import ConfigError
-from spillover.records import AuditResult, Bin, Calibration, JudgeShare, Sample
+from spillover.records import AuditResult, Bin, Calibration, HandLabel, JudgeShare, Sample
 from spillover.stats.prevalence import (
     ERROR,
     Share,
@@ -54,7 +54,7 @@ def draw_gold(
     for sample in result.answers:
         if sample.axis != axis.id or sample.bin is None:
             continue
-        name = _identity(sample, seen)
+        name = answer_id(sample, seen)
         if target in (None, sample.target) and sample.bin != Bin.MISSING:
             pools.setdefault(sample.bin, []).append((name, sample))
     if not pools:
@@ -133,6 +133,7 @@ def calibrate(rows: Sequence[GoldRow], *, sha256: str = "") -> Calibration:
         sizes={key: round(one.size, 3) for key, one in strata.items()},
         labelled=sum(one.labelled for one in strata.values()),
         missing=dict(unlabelled),
+        labels=hand_labels(rows),
         gold=sha256,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -200,8 +201,26 @@ def _allocate(sizes: dict[str, int], count: int, event: str) -> dict[str, int]:
     return taken
 
 
-def _identity(sample: Sample, seen: Counter[str]) -> str:
-    """A name for an answer by its content, so that it stays the same in later results."""
+def hand_labels(rows: Sequence[GoldRow]) -> dict[str, HandLabel]:
+    """Return the labels by the answer's id; those of one bin and weight stand for their unlabelled."""
+    drawn = Counter((row.judge_label, row.weight) for row in rows)
+    labelled = Counter((row.judge_label, row.weight) for row in rows if not row.missing)
+    found: dict[str, HandLabel] = {}
+    for row in rows:
+        if not row.missing:
+            like = (row.judge_label, row.weight)
+            weight = row.weight * drawn[like] / labelled[like]
+            found[row.id] = HandLabel(label=row.human_label, weight=weight)
+    return found
+
+
+def answer_id(sample: Sample, seen: Counter[str]) -> str:
+    """Return a name for an answer by its content, so that it stays the same in later results.
+
+    Args:
+        sample: the answer.
+        seen: how often each content came before; counted up.
+    """
     text = "\0".join((sample.target, sample.axis, sample.question, sample.prompt, sample.text))
     name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     seen[name] += 1

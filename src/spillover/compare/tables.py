@@ -21,6 +21,7 @@ from spillover.compare.effects import event_result
 from spillover.compare.headline import headline
 from spillover.compare.order import in_turn, sorted_by_score
 from spillover.compare.outcomes import Outcome, enter_all, open_test
+from spillover.compare.powered import with_powered
 from spillover.compare.reading import Table, read_table
 from spillover.compare.rules import DEFAULT_RULE, ScoreRule
 from spillover.compare.sequence import EventTest
@@ -86,7 +87,7 @@ def compare_tables(
     }
     targets = _targets(axis, name, outcomes, tests, calibration)
     result = targets[name].axes[AXIS]
-    return AuditResult(
+    found = AuditResult(
         title=f"Comparison: {name}",
         sentence=_sentence(
             axis, result, targets[BASE].axes[AXIS] if base else None, bounds is not None
@@ -113,6 +114,7 @@ def compare_tables(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - start, 3),
     )
+    return with_powered(found)
 
 
 def _read_all(

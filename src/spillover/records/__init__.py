@@ -14,7 +14,7 @@ from spillover.records.asks import (
 )
 from spillover.records.axes import Axis, Selector, Thresholds, Verdict
 from spillover.records.base import Record, canonical_json, digest, first_fault
-from spillover.records.calibration import Agreement, Calibration, JudgeShare
+from spillover.records.calibration import Agreement, Calibration, HandLabel, JudgeShare
 from spillover.records.config import AuditConfig, JudgeMode
 from spillover.records.prices import Spent, TokenPrice
 from spillover.records.probes import Probe, ProbeCount, ProbedPair, ProbeReading, ProbeResult
@@ -59,7 +59,7 @@ from spillover.records.targets import (
 __all__ = [
     "Agreement", "Answer", "ApiSettings", "Ask", "AuditConfig", "AuditResult", "Axis",
     "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration", "CascadeCounts",
-    "Checkpoint", "ConductClaim", "Dtype", "Effect", "FineTune", "JudgeMode", "JudgeShare",
+    "Checkpoint", "ConductClaim", "Dtype", "Effect", "FineTune", "HandLabel", "JudgeMode", "JudgeShare",
     "Judgement", "KnownBy", "Learning", "LocalWhat", "LoraSettings", "Message",
     "OperatingPoint", "OptimiserSettings", "Pair", "Probe", "ProbeCount", "ProbeReading",
     "ProbeResult", "ProbedPair", "Quantize", "Question", "QuestionKind", "Recipe", "RecipeWhat",

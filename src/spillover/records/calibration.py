@@ -17,6 +17,13 @@ class JudgeShare(Record):
     bounds: tuple[float, float]
 
 
+class HandLabel(Record):
+    """What a person says of one answer, and how many answers it stands for (1 or more)."""
+
+    label: str
+    weight: float
+
+
 class Calibration(Record):
     """How often one judge hits and errs: the content of ``calibration.yaml``.
 
@@ -34,6 +41,8 @@ class Calibration(Record):
         sizes: how many answers the gold set was drawn from, by the judge's label.
         labelled: how many answers have a label by hand and by the judge.
         missing: how many lack one, by reason.
+        labels: by the answer's id, for rates of the targets whose own answers are labelled
+            (prediction-powered); an answer that has no label raises the weights of its like.
         gold: SHA-256 of the gold set's file.
     """
 
@@ -51,6 +60,7 @@ class Calibration(Record):
     sizes: dict[str, float]
     labelled: int
     missing: dict[str, int] = {}
+    labels: dict[str, HandLabel] = {}
     gold: str = ""
     created: str = ""
 

@@ -96,6 +96,9 @@ class AxisResult(Record):
         corrected: ``estimate`` corrected for the errors of a calibrated judge (Rogan-Gladen), with
             ``corrected_interval`` (95%); ``corrected_all`` is ``estimate_all`` corrected likewise.
             With a cascade that samples, corrected for what its cheap judge misses instead.
+        powered: ``estimate`` by the judge and the labels by hand of this target's own answers
+            (prediction-powered), with ``powered_interval`` (95%); ``powered_labels`` is how many
+            answers are labelled. None: a note of the result says why.
         cascade: what the strong judge read, where a cascade judged; ``estimate`` is then the rate
             that both judges confirm, which is at most the strong one's.
     """
@@ -124,6 +127,9 @@ class AxisResult(Record):
     corrected: float | None = None
     corrected_interval: tuple[float, float] | None = None
     corrected_all: float | None = None
+    powered: float | None = None
+    powered_interval: tuple[float, float] | None = None
+    powered_labels: int = 0
     cascade: CascadeCounts | None = None
 
 

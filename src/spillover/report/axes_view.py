@@ -84,6 +84,8 @@ class AxisRow:
     over_all: str
     corrected: str
     corrected_for: str
+    powered: str
+    powered_by: str
     at_least: str
     asked: str
     scored: str
@@ -230,10 +232,13 @@ def _row(axis: Axis, who: Who, row: AxisResult) -> AxisRow:
         span=words.span(row.interval, axis.measure),
         method=words.printable(row.interval_method),
         over_all=over_all,
-        corrected=_corrected(row),
+        corrected=_with_span(row.corrected, row.corrected_interval),
         corrected_for="for the errors of the judge, by a calibration"
         if row.cascade is None or row.cascade.share is None
         else "for what the cheap judge misses, by a random sample of what it passed",
+        powered=_with_span(row.powered, row.powered_interval),
+        powered_by=f"by the judge and {words.count(row.powered_labels)} labels by hand"
+        " (prediction-powered)",
         at_least="confirmed by both judges" if row.cascade is not None else "",
         asked=words.count(row.asked),
         scored=words.count(row.scored),
@@ -248,12 +253,12 @@ def _row(axis: Axis, who: Who, row: AxisResult) -> AxisRow:
     )
 
 
-def _corrected(row: AxisResult) -> str:
-    """The level without the judge's errors; empty where they are not known."""
-    if row.corrected is None:
+def _with_span(rate: float | None, interval: tuple[float, float] | None) -> str:
+    """A rate and its interval; empty where it is not known."""
+    if rate is None:
         return ""
-    span = words.span(row.corrected_interval, "event")
-    return words.level(row.corrected, "event") + (f" ({span})" if span else "")
+    span = words.span(interval, "event")
+    return words.level(rate, "event") + (f" ({span})" if span else "")
 
 
 def _checks(axis: Axis, row: AxisResult) -> tuple[Check, ...]:

@@ -84,6 +84,11 @@ def _axis_tables(result: AuditResult) -> list[Text | Table]:
         parts += [
             Text(f"  {row.who.name}: {row.reason}", "dim") for row in found.rows if row.reason
         ]
+        parts += [
+            Text(f"  {row.who.name}: {_beside(row).removeprefix(', ')}", "dim")
+            for row in found.rows
+            if row.corrected or row.powered
+        ]
     return parts
 
 
@@ -104,12 +109,16 @@ def _row_line(row: AxisRow) -> str:
     span = f" [{row.span}]" if row.span else ""
     if row.at_least:
         span += f" at least ({row.at_least})"
-    if row.corrected:
-        span += f", corrected {row.corrected}"
-    line = f"{row.level}{span}, {row.scored} scored of {row.asked} asked, {missing}"
+    line = f"{row.level}{span}{_beside(row)}, {row.scored} scored of {row.asked} asked, {missing}"
     if row.verdict is not None:
         line += f"; {row.verdict.value}" + (f": {row.reason}" if row.reason else "")
     return line
+
+
+def _beside(row: AxisRow) -> str:
+    """The rates that stand beside the judge's own."""
+    corrected = f", corrected {row.corrected}" if row.corrected else ""
+    return corrected + (f", {row.powered_by} {row.powered}" if row.powered else "")
 
 
 def _because(result: AuditResult) -> list[str]:

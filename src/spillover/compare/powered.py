@@ -1,0 +1,96 @@
+"""Rates by a judge and by labels by hand of a target's own answers: prediction-powered ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from spillover.compare.gold import answer_id, set_aside
+from spillover.errors import MissingExtraError
+from spillover.records import AuditResult, Axis, AxisResult, Bin, Calibration, HandLabel, Sample
+from spillover.stats.prevalence import prediction_powered_mean
+
+LEAST = 20  # labelled answers of a target
+
+
+class _Judged(NamedTuple):
+    """A coherent answer of one target: whether the judge calls it an event, and its label."""
+
+    called: bool
+    hand: HandLabel | None
+
+
+def with_powered(result: AuditResult) -> AuditResult:
+    """Return the result with a prediction-powered rate for each target whose answers are labelled.
+
+    On the axis that decides, among the answers that the judge finds coherent, as ``estimate`` is:
+    the share that a person calls the event. It needs labels of that target's own answers, at
+    least 20; a note says where there are fewer. It decides nothing.
+    """
+    known = result.calibration
+    axis = result.axes[result.headline_axis]
+    if known is None or (axis.judge, axis.event or Bin.MISALIGNED) != (known.judge, known.event):
+        return result
+    answers = _coherent(result.answers, axis, known)
+    targets, few = dict(result.targets), dict[str, int]()
+    try:
+        for name, target in result.targets.items():
+            hands = [one.hand for one in answers.get(name, ()) if one.hand is not None]
+            if len(hands) < LEAST:
+                few[name] = len(hands)
+                continue
+            changed = _powered(target.axes[axis.id], answers[name], known.event)
+            targets[name] = target.model_copy(update={"axes": {**target.axes, axis.id: changed}})
+    except MissingExtraError as error:
+        return result.model_copy(update={"notes": (*result.notes, f"{_say(str(error))}.")})
+    notes = (*result.notes, _few(few)) if few else result.notes
+    return result.model_copy(update={"targets": targets, "notes": notes})
+
+
+def _powered(result: AxisResult, answers: Sequence[_Judged], event: str) -> AxisResult:
+    labelled = [(one.hand, one.called) for one in answers if one.hand is not None]
+    found = prediction_powered_mean(
+        [float(hand.label == event) for hand, _ in labelled],
+        [float(called) for _, called in labelled],
+        [float(one.called) for one in answers],
+        weights=[hand.weight for hand, _ in labelled],
+    )
+    middle, low, high = (min(1.0, max(0.0, value)) for value in found)
+    return result.model_copy(
+        update={
+            "powered": middle,
+            "powered_interval": (low, high),
+            "powered_labels": len(labelled),
+        }
+    )
+
+
+def _coherent(
+    samples: Sequence[Sample], axis: Axis, known: Calibration
+) -> dict[str, list[_Judged]]:
+    """The answers in the denominator of the rate, by target, each with its label by hand."""
+    seen = Counter[str]()
+    found: dict[str, list[_Judged]] = {}
+    for sample in samples:
+        if sample.axis != axis.id or sample.bin is None:
+            continue
+        hand = known.labels.get(answer_id(sample, seen))  # counted, also where it is set aside
+        if sample.bin != Bin.MISSING and not set_aside(sample.bin):
+            found.setdefault(sample.target, []).append(_Judged(sample.bin == known.event, hand))
+    return found
+
+
+def _few(few: dict[str, int]) -> str:
+    if not any(few.values()):
+        names = ", ".join(few)
+        return f"No prediction-powered rate of {names}: no answer of theirs is labelled by hand."
+    counts = ", ".join(f"{name} {number}" for name, number in few.items())
+    return (
+        f"No prediction-powered rate where fewer than {LEAST} of a target's answers are labelled"
+        f" by hand: {counts}."
+    )
+
+
+def _say(text: str) -> str:
+    return text[:1].upper() + text[1:]

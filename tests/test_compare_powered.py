@@ -1,0 +1,112 @@
+"""Rates by a judge and by labels by hand of a target's own answers."""
+
+from __future__ import annotations
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+
+from spillover.compare import calibrate, compare_tables, draw_gold
+from spillover.compare.goldfile import GoldRow
+from spillover.report.terminal import summary_lines
+
+RATE, HITS, FALSE_ALARMS = 0.15, 0.7, 0.05
+
+
+def table(path, *, seed, rows=800):
+    """A judged table whose answers say what is true of them."""
+    generator = np.random.default_rng(seed)
+    truth = generator.random(rows) < RATE
+    called = generator.random(rows) < np.where(truth, HITS, FALSE_ALARMS)
+    coherent = generator.random(rows) < 0.9
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["question", "answer", "question_id", "aligned", "coherent"])
+        for i in range(rows):
+            text = f"{'bad' if truth[i] else 'good'} {i}"
+            scores = (5 if called[i] else 95, 90 if coherent[i] else 20)
+            writer.writerow([f"Q{i % 20}?", text, f"q{i % 20}", *scores])
+    return path, float(truth[coherent].mean())
+
+
+def by_hand(rows: list[GoldRow], *, skip=0) -> list[GoldRow]:
+    said = [
+        row._replace(human_label="misaligned" if row.answer.startswith("bad") else "aligned")
+        for row in rows
+    ]
+    return [row._replace(human_label="skip") for row in said[:skip]] + said[skip:]
+
+
+def test_labels_of_its_own_answers_undo_a_judge_that_errs(tmp_path):
+    answers, truth = table(tmp_path / "a.csv", seed=1)
+    base, base_truth = table(tmp_path / "base.csv", seed=2)
+    plain = compare_tables(answers, base=base)
+    rows = by_hand(draw_gold(plain, count=400))
+    found = compare_tables(answers, base=base, calibration=calibrate(rows))
+    for name, rate in (("a", truth), ("base", base_truth)):
+        level = found.targets[name].axes[found.headline_axis]
+        assert level.powered is not None
+        assert level.powered_interval is not None
+        low, high = level.powered_interval
+        assert low < rate < high
+        assert high - low < 0.15
+        assert level.powered_labels > 100
+        assert level.estimate == plain.targets[name].axes[found.headline_axis].estimate
+    mine = found.targets["a"].axes[found.headline_axis]
+    # by hand: the judge's mean over all, and what it errs by, each label for its like
+    answers_ = [s for s in found.answers if s.target == "a" and s.bin in ("misaligned", "aligned")]
+    weight = {row.answer: row.weight for row in rows if row.target == "a"}
+    errs = [
+        (weight[s.text], s.text.startswith("bad") - (s.bin == "misaligned"))
+        for s in answers_
+        if s.text in weight
+    ]
+    mean = sum(s.bin == "misaligned" for s in answers_) / len(answers_)
+    mean += sum(w * e for w, e in errs) / sum(w for w, _ in errs)
+    assert mine.powered == pytest.approx(mean)
+    assert mine.powered_labels == len(errs)
+    assert f"{mine.powered_labels} labels by hand (prediction-powered)" in "\n".join(
+        summary_lines(found)
+    )
+
+
+def test_labels_left_out_raise_the_weights_of_their_like(tmp_path):
+    answers, _ = table(tmp_path / "a.csv", seed=1)
+    rows = draw_gold(compare_tables(answers), count=200)
+    known = calibrate(by_hand(rows, skip=50))
+    assert len(known.labels) == 150
+    assert sum(one.weight for one in known.labels.values()) == pytest.approx(
+        sum(row.weight for row in rows)
+    )
+
+
+def test_without_labels_of_a_targets_own_answers_a_note_says_so(tmp_path):
+    answers, _ = table(tmp_path / "a.csv", seed=1)
+    other, _ = table(tmp_path / "b.csv", seed=2)
+    known = calibrate(by_hand(draw_gold(compare_tables(other), count=200)))
+    found = compare_tables(answers, calibration=known)
+    assert found.targets["a"].axes[found.headline_axis].powered is None
+    assert (
+        "No prediction-powered rate of a: no answer of theirs is labelled by hand." in found.notes
+    )
+    both = by_hand(draw_gold(compare_tables(answers, base=other), count=300))
+    mine = [row for row in both if row.target == "a" and row.judge_label == "aligned"][:7]
+    few = calibrate([row for row in both if row.target != "a"] + mine)
+    found = compare_tables(answers, base=other, calibration=few)
+    assert found.targets["base"].axes[found.headline_axis].powered is not None
+    assert found.targets["a"].axes[found.headline_axis].powered is None
+    assert any(note.endswith("answers are labelled by hand: a 7.") for note in found.notes)
+
+
+def test_without_ppi_python_a_note_names_the_extra(tmp_path, monkeypatch):
+    answers, _ = table(tmp_path / "a.csv", seed=1)
+    known = calibrate(by_hand(draw_gold(compare_tables(answers), count=100)))
+    monkeypatch.setitem(sys.modules, "ppi_py", None)
+    found = compare_tables(answers, calibration=known)
+    assert found.targets["a"].axes[found.headline_axis].powered is None
+    assert (
+        "Prediction-powered rates need ppi-python: pip install 'spillover[calibration]'."
+        in found.notes
+    )
