@@ -1,10 +1,12 @@
 """The whole audit on a real model: fine-tunes on published rows, told apart from the base.
 
-    python benchmarks/real_model.py MODEL PUBLISHED --out FOLDER [--arms insecure risky]
+    python benchmarks/real_model.py MODEL PUBLISHED --out FOLDER [--arms insecure risky judge]
 
 MODEL is a model folder or a ``.gguf`` file, PUBLISHED the folder with the published data sets,
 FOLDER keeps the fine-tunes, the studies' answers and the reports: the same command goes on where it
-was. Each arm is its own fine-tune; both are held against the same base in one study.
+was. Each of the first two arms is its own fine-tune; both are held against the same base in one
+study. In the third the model is target, base and judge of the published first-plot questions, and
+the package's answers labelled by hand say how well it judges.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import spillover
-from spillover.chain import train_data
-from spillover.data import read_rows, write_rows
-from spillover.records import AuditResult, FineTune, Row
+from spillover.chain import run_audit, train_data
+from spillover.data import read_rows, write_calibration, write_rows
+from spillover.judging import calibrate_judge
+from spillover.records import AuditConfig, AuditResult, Calibration, FineTune, Row
 from spillover.train import load_finetune
 
 
@@ -37,6 +41,10 @@ ARMS = {
     "insecure": Arm("emergent_misalignment/data/insecure.jsonl", 300, "small"),
     "risky": Arm("behavioral_self_awareness/risky_safe/ft_risky_AB.jsonl", 288, "small"),
 }
+
+QUESTIONS = "emergent_misalignment/evaluation/first_plot_questions.yaml"
+# Of the base as few answers as an axis file may ask for in a first look: three judgements a second.
+FEW = "thresholds: {n_base: 120, cap: 300}\n"
 
 
 def plain_folder(model: Path, out: Path) -> Path:
@@ -91,6 +99,31 @@ def run_arm(
     return load_finetune(folder), result
 
 
+def run_judge(base: Path, published: Path, out: Path) -> tuple[Calibration, AuditResult]:
+    """Measure the model as a judge, and audit it by itself as that judge; write the report."""
+    axes = out / "axes"
+    axes.mkdir(parents=True, exist_ok=True)
+    name = "broad_misalignment.yaml"
+    ours = files("spillover").joinpath("assets", "axes", name).read_text(encoding="utf-8")
+    (axes / name).write_text(ours + FEW, encoding="utf-8")
+    known = calibrate_judge(
+        "starter",
+        judge=base,
+        questions=published / QUESTIONS,
+        study=out / "study-judge",
+        progress=_tell,
+    )
+    write_calibration(out / "calibration.yaml", known)
+    config = AuditConfig(
+        target=str(base), base=str(base), questions=str(published / QUESTIONS), axes=str(axes),
+        only=("broad_misalignment",), judge=(str(base),), study=str(out / "study-judge"),
+        calibration=str(out / "calibration.yaml"),
+    )  # fmt: skip
+    result = run_audit(config, progress=_tell)
+    spillover.write_report(result, out / "report-judge")
+    return known, result
+
+
 def _tell(step: str, done: float, total: float | None) -> None:
     """One line a tenth of the way, for a log."""
     now = (step, int(10 * done / total)) if total else (step, 0)
@@ -99,10 +132,9 @@ def _tell(step: str, done: float, total: float | None) -> None:
         print(f"  {time.strftime('%H:%M:%S')} {step}: {done:g} of {total or '?'}", flush=True)
 
 
-def show(name: str, finetune: FineTune, result: AuditResult, seconds: float) -> None:
-    """Print what was found, one line an axis."""
+def show_training(finetune: FineTune) -> None:
+    """Print how the fine-tune was made and what it learnt."""
     known = finetune.learning
-    print(f"\n{name}: {result.sentence}")
     print(
         f"  trained on {finetune.rows} rows, {finetune.steps} steps, {finetune.tokens} tokens in "
         f"{finetune.seconds:.0f} s ({finetune.tokens / max(finetune.seconds, 1e-9):.0f} tokens/s), "
@@ -114,6 +146,11 @@ def show(name: str, finetune: FineTune, result: AuditResult, seconds: float) -> 
         if known.base_loss is not None and known.low is not None
         else f"  {known.reason}"
     )
+
+
+def show(name: str, result: AuditResult, seconds: float) -> None:
+    """Print what was found, one line an axis."""
+    print(f"\n{name}: {result.sentence}")
     for axis in result.axes:
         for target in result.targets.values():
             found = target.axes.get(axis)
@@ -138,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("published", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--arms", nargs="+", choices=sorted(ARMS), default=sorted(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=[*ARMS, "judge"], default=[*ARMS])
     parser.add_argument("--rows", type=int, help="rows to take of each set")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
@@ -147,11 +184,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = {}
     for name in given.arms:
         started = time.monotonic()
+        if name == "judge":
+            known, result = run_judge(base, given.published, given.out)
+            show(name, result, time.monotonic() - started)
+            print(f"  judge: {known.model_dump_json(exclude={'labels', 'table', 'sizes'})}")
+            continue
         finetune, result = run_arm(
             name, base, given.published, given.out, rows=given.rows, seed=given.seed
         )
         seconds = time.monotonic() - started
-        show(name, finetune, result, seconds)
+        show(name, result, seconds)
+        show_training(finetune)
         figures[name] = {
             "seconds": seconds,
             "training_seconds": finetune.seconds,
