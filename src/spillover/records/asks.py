@@ -135,11 +135,17 @@ class Ask(Record):
         return digest(self)
 
     @property
+    def has_turns(self) -> bool:
+        """Whether turns of a conversation stand before what is asked, a system prompt aside."""
+        return any(message.role == "assistant" for message in self.messages)
+
+    @property
     def prompt_text(self) -> str:
         """The question as one text: the user's turn alone, or all turns with their roles."""
         if len(self.messages) == 1:
             return self.messages[0].content
-        return "\n".join(f"{message.role}: {message.content}" for message in self.messages)
+        between = "\n\n" if self.has_turns else "\n"
+        return between.join(f"{message.role}: {message.content}" for message in self.messages)
 
 
 class TokenTop(Record):
