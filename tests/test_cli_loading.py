@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 import tiny_models as tiny
 from cli_helper import run
-from spillover.auditing.naming import base_and_target
+from spillover.auditing.naming import base_and_target, describe_judge
 from spillover.models import placement
 from spillover.models.open import describe_target
 from spillover.records import AuditConfig
@@ -33,6 +33,33 @@ def test_an_audit_loads_base_and_target_alike(made):
     assert {spec.where.device for spec in specs} == {"cuda"}  # pyright: ignore
     config = AuditConfig(target=str(made / "adapter"), dtype="float16")
     assert [spec.what.dtype for spec in base_and_target(config)] == ["float16"] * 2  # pyright: ignore
+
+
+def test_an_audit_asks_base_and_target_alike_and_its_judge_not(made, tmp_path):
+    template = tmp_path / "own.jinja"
+    template.write_text(tiny.TEMPLATE + "{# loud #}")
+    told = {"chat_template": str(template), "template_args": {"loud": True}, "system": "be kind"}
+    config = AuditConfig(target=str(made / "adapter"), **told)
+    base, target = base_and_target(config)
+    assert target is not None
+    assert base.what.template == target.what.template is not None  # pyright: ignore
+    for spec in (base, target):
+        assert spec.what.template_args == {"loud": True}  # pyright: ignore
+        assert (spec.what.system, spec.where.template) == ("be kind", str(template))
+    assert describe_judge(config, str(made / "base")) == describe_target(str(made / "base"))
+
+
+def test_ask_takes_a_template(made, capsys, tmp_path):
+    base, template = str(made / "base"), tmp_path / "own.jinja"
+    template.write_text(tiny.TEMPLATE + "{# loud #}")
+    ask = ["ask", base, "hello", "--chat-template", str(template), "--json"]
+    code, out, _ = run([*ask, "--template-arg", "loud=true", "--max-tokens", "5"], capsys)
+    assert code == 0
+    spec = describe_target(base, chat_template=str(template), template_args={"loud": True})
+    assert json.loads(out)[0]["target"] == spec.id
+    code, _, err = run([*ask, "--template-arg", "lout=true"], capsys)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "does not read 'lout'" in err
 
 
 def test_the_command_line(made, capsys, tmp_path, monkeypatch):

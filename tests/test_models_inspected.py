@@ -19,7 +19,8 @@ from inspect_ai.model import (
 
 from spillover.models.budget import Tokens
 from spillover.models.chat import STILL_THINKING
-from spillover.models.inspected import Failure, Reply, read_error, read_output
+from spillover.models.inspected import Failure, Reply, messages_of, read_error, read_output
+from spillover.records import Ask, Message
 
 
 def output(content: Any, stop: Any = "stop", **usage: Any) -> ModelOutput:
@@ -40,6 +41,13 @@ def test_thoughts_are_no_part_of_the_answer() -> None:
     read = read_output(output(hidden))
     assert isinstance(read, Reply)
     assert (read.text, read.reasoning) == ("Yes.", "(hidden)")
+
+
+def test_earlier_turns_are_sent_in_order() -> None:
+    said = [("user", "one"), ("assistant", "two"), ("user", "three")]
+    turns = tuple(Message.model_validate({"role": r, "content": c}) for r, c in said)
+    sent = messages_of(Ask(question="q", paraphrase=0, messages=turns), "be kind")
+    assert [(turn.role, turn.text) for turn in sent] == [("system", "be kind"), *said]
 
 
 def test_what_ends_a_reply() -> None:

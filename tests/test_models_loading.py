@@ -86,7 +86,8 @@ def test_identities_from_before_these_settings_are_the_same():
 
 def test_a_set_field_changes_the_identity_and_survives_the_disk():
     plain = LocalWhat(model="m", dtype="bfloat16")
-    for changed in ({"quantize": "4bit"}, {"code": "c"}):
+    for changed in ({"quantize": "4bit"}, {"code": "c"}, {"template": "t"},
+                    {"template_args": {"a": True}}, {"template_args": {"a": 1}}):  # fmt: skip
         what = plain.model_copy(update=changed)
         assert digest(what) != digest(plain)
         assert LocalWhat.model_validate_json(what.model_dump_json()) == what

@@ -116,6 +116,20 @@ def test_the_system_prompt_goes_first_unless_the_ask_has_its_own():
     assert told.chat.text(own.messages) == plain.chat.text(own.messages)
 
 
+def test_earlier_turns_reach_the_template_in_order():
+    said = [("user", "one"), ("assistant", "two"), ("user", "three")]
+    turns = tuple(Message(role=role, content=text) for role, text in said)
+    ask = Ask(question="q", paraphrase=0, messages=turns, settings=Settings(max_tokens=8))
+    target = _target(system="be kind")
+    assert target.chat.text(ask.messages) == (
+        "<|im_start|>system\nbe kind<|im_end|>\n<|im_start|>user\none<|im_end|>\n"
+        "<|im_start|>assistant\ntwo<|im_end|>\n<|im_start|>user\nthree<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+    (answer,) = _answers(target, [ask])
+    assert answer.missing is None
+
+
 def test_a_template_without_system_role_gets_it_in_the_first_turn():
     template = (
         "{% for m in messages %}{% if m['role'] == 'system' %}"

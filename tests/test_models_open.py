@@ -115,8 +115,11 @@ def test_settings_are_in_the_identity(base):
         describe_target(str(base)),
         describe_target(str(base), dtype="bfloat16"),
         describe_target(str(base), system="You are kind."),
+        describe_target(str(base), template_args={"thinking": False}),
+        describe_target(str(base), template_args={"thinking": "False"}),
     ]
-    assert len({spec.id for spec in specs}) == 3
+    assert len({spec.id for spec in specs}) == 5
+    assert describe_target(str(base), template_args={}).id == specs[0].id
     assert _what(base).dtype == "float32"
 
 
@@ -268,7 +271,9 @@ def test_a_script_is_a_target_too(tmp_path):
     assert spec.name == "answers"
     assert open_target(spec).spec == spec
     _no(MissingFileError, "absent", f"script:{tmp_path / 'absent.yaml'}")
-    _no(ConfigError, "no adapter", f"script:{script}", system="x")
+    _no(ConfigError, "no adapter", f"script:{script}", adapter="x")
+    _no(ConfigError, "takes no chat template", f"script:{script}", chat_template="x")
+    _no(ConfigError, "takes no template arguments", "remote:a/b", template_args={"x": 1})
 
 
 def test_describing_costs_no_torch(base):

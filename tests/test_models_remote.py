@@ -94,6 +94,15 @@ def test_answers_repeat_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
         assert target.calls == 24
 
 
+def test_a_stop_ends_a_remote_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tiny_target()) as served:
+        target = remote(monkeypatch, served.url)
+        (whole,) = by_ask(target, asks(1, temperature=0.0)).values()
+        stop = whole.text[3:5]
+        (cut,) = by_ask(target, asks(1, temperature=0.0, stop=(stop,))).values()
+        assert (cut.text, cut.finish) == (whole.text[: whole.text.index(stop)], "stop")
+
+
 def test_faults_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(tiny_target()) as served:
         clean = by_ask(remote(monkeypatch, served.url), asks(10))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from spillover.auditing.asking import Pace
 from spillover.auditing.calibrated import bounds_of, with_calibration
-from spillover.auditing.choose import choose_instrument
+from spillover.auditing.choose import choose_instrument, with_limits
 from spillover.auditing.measured import keep_spike_in, spike_key
-from spillover.auditing.naming import describe_named
+from spillover.auditing.naming import describe_judge, describe_named
 from spillover.auditing.panel import seated
 from spillover.auditing.spending import Spender, make_spender
 from spillover.auditing.spikes import (
@@ -115,10 +115,10 @@ def run_calibrate(
     spender = _spender(config, bad)
     progress = spender.watch(progress)
     with Study(config.study) as study:
-        panel = [describe_named(config, name) for name in config.judge]
+        panel = [describe_judge(config, name) for name in config.judge]
         judges = seated(panel, study, spender, progress)
         tools = instrument or choose_instrument(config, base, (), (), judges=judges)
-        tools = with_calibration(tools, config.calibration)
+        tools = with_calibration(with_limits(tools, config), config.calibration)
         if tools.calibration is not None:
             judge_bounds(tools.calibration)  # now: asking takes long
         made = bench(tools, study, config.seed, spender, Pace(progress))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from spillover.audit import audit as audit_targets
 from spillover.auditing.calibrated import with_calibration
-from spillover.auditing.choose import choose_instrument, lacking_judge, not_asked
+from spillover.auditing.choose import choose_instrument, lacking_judge, not_asked, with_limits
 from spillover.auditing.crew import make_plans
 from spillover.auditing.learnt import find_finetune
-from spillover.auditing.naming import base_and_target, describe_named
+from spillover.auditing.naming import base_and_target, describe_judge, describe_named
 from spillover.auditing.panel import seated
 from spillover.auditing.spending import audit_spender, forecast
 from spillover.auditing.topics import topics_note
@@ -28,6 +28,7 @@ from spillover.records import (
     Quantize,
     Row,
     TargetSpec,
+    TemplateArgs,
 )
 from spillover.store import Study
 
@@ -46,6 +47,11 @@ def audit(
     recipe: str | None = None,
     seed: int = 0,
     skip_bad: bool = False,
+    system: str | None = None,
+    max_tokens: int | None = None,
+    stop: Sequence[str] = (),
+    chat_template: str | Path | None = None,
+    template_args: TemplateArgs | None = None,
     device: str = "auto",
     dtype: Dtype | None = None,
     quantize: Quantize | None = None,
@@ -74,7 +80,8 @@ def audit(
         recipe: preset for fine-tunes made here.
         seed: of fine-tunes made here, and of the asks.
         skip_bad: leave out training rows that can't be used; a note in the result counts them.
-        device, dtype, quantize, trust_remote_code: of local models, see `AuditConfig`.
+        system, max_tokens, stop, chat_template, template_args: how target, base and controls are
+            asked; device, dtype, quantize, trust_remote_code: of local models. See `AuditConfig`.
         judge: a model that judges free-form answers, or several; the first one's judgements count.
         judge_mode: how they judge, see `AuditConfig`.
         max_calls: the most calls to models behind an API (``remote:PROVIDER/MODEL``), which need
@@ -96,6 +103,11 @@ def audit(
         recipe=recipe,
         seed=seed,
         skip_bad=skip_bad,
+        system=system,
+        max_tokens=max_tokens,
+        stop=tuple(stop),
+        chat_template=None if chat_template is None else str(chat_template),
+        template_args=template_args or {},
         device=device,
         dtype=dtype,
         quantize=quantize,
@@ -136,14 +148,14 @@ def run_audit(
     progress = spender.watch(progress)
     with Study(config.study) as study:
         maker = _Maker(config, study, base, progress, notice, [data.note] if data.note else [])
-        panel = [describe_named(config, text) for text in config.judge]
+        panel = [describe_judge(config, text) for text in config.judge]
         judges = seated(panel, study, spender, progress)
 
         def choose(held_out: Sequence[Row]) -> Instrument:
             found = instrument or choose_instrument(
                 config, base, data.rows, held_out, judges=judges
             )
-            return with_calibration(found, config.calibration)
+            return with_calibration(with_limits(found, config), config.calibration)
 
         chosen = choose(())
         if lacking := lacking_judge(chosen):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spillover.auditing.naming import describe_named
+from spillover.auditing.naming import describe_judge
 from spillover.auditing.panel import judge_mode, seat_panel, seated
 from spillover.auditing.probing import probe_model
 from spillover.auditing.quoted import Quoted, judge_quoted, with_questions
@@ -155,7 +155,7 @@ def _bench(config: AuditConfig, progress: Progress | None) -> Generator[_Bench]:
         prices=config.prices,
         connections=config.connections,
     )
-    spec = describe_named(config, config.judge[0])
+    spec = describe_judge(config, config.judge[0])
     with Study(config.study) as study:
         (model,) = seated([spec], study, spender, spender.watch(progress))
         yield _Bench(study, model)

@@ -101,6 +101,8 @@ class Instrument:
         about: what a report should say of it, by what it is about.
         calibration: of the judge of the axes whose event it names; their rates are corrected.
         simulated: the questions belong to a toy world; every report says so.
+        max_tokens: the longest sampled answer, in place of what ``settings`` have.
+        stop: texts before which a sampled answer ends.
     """
 
     battery: Battery
@@ -111,3 +113,14 @@ class Instrument:
     about: Mapping[str, str] = field(default_factory=dict[str, str])
     simulated: bool = False
     calibration: Calibration | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+    def sampling(self, kind: QuestionKind) -> Settings:
+        """How a question of this kind is asked where the reply is sampled, not scored."""
+        found = self.settings.get(kind, Settings())
+        changed = {
+            "max_tokens": self.max_tokens or found.max_tokens,
+            "stop": self.stop or found.stop,
+        }
+        return found.model_copy(update=changed)

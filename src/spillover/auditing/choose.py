@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from spillover.auditing.calibrated import unusable
@@ -80,6 +81,15 @@ def choose_instrument(
         about=panel.about,
     )
     return with_cascade(chosen, config, panel.strong) if config.cascade else chosen
+
+
+def with_limits(instrument: Instrument, config: AuditConfig) -> Instrument:
+    """Return the instrument with the longest answer and the texts that end one, as ``config`` says."""
+    return replace(
+        instrument,
+        max_tokens=config.max_tokens or instrument.max_tokens,
+        stop=config.stop or instrument.stop,
+    )
 
 
 def lacking_judge(instrument: Instrument) -> str | None:

@@ -36,6 +36,7 @@ from spillover.records import (
     SpikeIn,
     TargetResult,
     Verdict,
+    args_text,
 )
 from spillover.stats.operating import Design, operating_curve
 
@@ -121,7 +122,7 @@ def conclude(
         measured_curve=measured,
         notes=(*_notes(instrument, target, shares), *cascade_notes(instrument, decides, on_it),
                *order_notes(parts), *_second(instrument, agreement), *notes),
-        settings=_settings(instrument, seed),
+        settings=_settings(instrument, target, seed),
         versions=_versions(instrument),
         hashes=_hashes(instrument, parts),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -235,13 +236,25 @@ def _second(instrument: Instrument, agreement: Agreement | None) -> list[str]:
     return [agreement_note(instrument.about.get("second judge", "another model"), agreement)]
 
 
-def _settings(instrument: Instrument, seed: int) -> dict[str, str]:
+def _settings(instrument: Instrument, target: Part, seed: int) -> dict[str, str]:
     found = {"study seed": str(seed), "battery": instrument.battery.id, **instrument.about}
-    for kind, settings in sorted(instrument.settings.items()):
+    for kind in sorted(instrument.settings):
+        settings = instrument.sampling(kind)
         found[f"asking {kind}"] = (
             f"temperature {settings.temperature:g}, top-p {settings.top_p:g},"
             f" at most {settings.max_tokens} tokens"
         )
+    if instrument.max_tokens is not None:
+        found["longest sampled answer"] = f"{instrument.max_tokens} tokens"
+    if instrument.stop:
+        found["answers end before"] = " or ".join(map(repr, instrument.stop))
+    what = target.spec.what
+    if what.system is not None:
+        found["system prompt, where a question has none"] = what.system or "(empty)"
+    if what.kind == "local" and what.template is not None:
+        found["chat template"] = f"not the model's own, but one given ({what.template})"
+    if what.kind == "local" and what.template_args:
+        found["the chat template is told"] = args_text(what.template_args)
     return found
 
 

@@ -20,7 +20,7 @@ def model_path(text: str) -> str:
 
 
 def describe_named(config: AuditConfig, text: str, *, name: str | None = None) -> TargetSpec:
-    """Return the spec of the model ``text``, to be loaded as ``config`` says.
+    """Return the spec of the model ``text``, to be loaded and asked as ``config`` says.
 
     Raises:
         SpilloverError: it can't be used, as `describe_target`.
@@ -29,10 +29,23 @@ def describe_named(config: AuditConfig, text: str, *, name: str | None = None) -
         model_path(text),
         name=name,
         dtype=config.dtype,
+        system=config.system,
         device=config.device,
         quantize=config.quantize,
         trust_remote_code=config.trust_remote_code,
+        chat_template=config.chat_template,
+        template_args=config.template_args,
     )
+
+
+def describe_judge(config: AuditConfig, text: str) -> TargetSpec:
+    """Return the spec of a judging model: loaded as ``config`` says, but asked in its own way.
+
+    Raises:
+        SpilloverError: it can't be used, as `describe_target`.
+    """
+    own = {"system": None, "chat_template": None, "template_args": {}}
+    return describe_named(config.model_copy(update=own), text)
 
 
 def base_and_target(config: AuditConfig) -> tuple[TargetSpec, TargetSpec | None]:

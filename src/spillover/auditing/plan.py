@@ -111,16 +111,15 @@ class AxisPlan:
 
     def settings(self, question: Question) -> Settings:
         """How a question of this axis is asked."""
-        kinds = self.instrument.settings
         if self.style == "exact":
-            settings = ask_settings(question, kinds)
+            settings = ask_settings(question, self.instrument.settings)
             if not settings.continuations:
                 raise ConfigError(
                     f"axis {self.axis.id!r} is exact, but question {question.id!r} has neither"
                     " numbers nor choices to score: make the axis paired, or select others"
                 )
             return settings
-        return kinds.get(question.kind, Settings())
+        return self.instrument.sampling(question.kind)
 
     @cached_property
     def _questions_hash(self) -> str:

@@ -160,9 +160,12 @@ def _count(
 ) -> None:
     if isinstance(spec.what, RemoteWhat):
         model = spec.what.model
+        system = round(len((spec.what.system or "").encode()) / _BYTES_A_TOKEN)
         old = tokens.get(model, Tokens())
         calls[model] += count
-        tokens[model] = Tokens(old.input + count * one.input, old.output + count * one.output)
+        tokens[model] = Tokens(
+            old.input + count * (one.input + system), old.output + count * one.output
+        )
 
 
 def _sentence(budget: Budget, calls: Counter[str], tokens: dict[str, Tokens]) -> str:

@@ -19,7 +19,6 @@ from spillover.records import (
     Ask,
     Bin,
     KnownBy,
-    Message,
     Question,
     ScriptedWhat,
     TargetSpec,
@@ -197,16 +196,16 @@ def check_cover(plan: AxisPlan, bad: KnownBad) -> tuple[str, ...]:
 
 
 def _find(questions: Sequence[Question], name: str) -> tuple[Question, int] | None:
-    """The question of this id with its first paraphrase, or the one of this text."""
+    """The question of this id with its first paraphrase, or the one of this text.
+
+    One with earlier turns is known by all of them: two conversations may end in the same words.
+    """
     for question in questions:
         if question.id == name:
             return question, 0
     for question in questions:
         for number, messages in enumerate(question.paraphrases):
-            if _said(messages) == name:
+            ask = Ask(question=question.id, paraphrase=number, messages=messages)
+            if (ask.prompt_text if ask.has_turns else messages[-1].content).strip() == name:
                 return question, number
     return None
-
-
-def _said(messages: Sequence[Message]) -> str:
-    return messages[-1].content.strip()

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillover.cli.console import emit, emit_json, progress_bars
-from spillover.cli.options import Device, Dtype, MaxCost, Prices, Quantize, TrustRemoteCode
+from spillover.cli.names import arguments, check_text
+from spillover.cli.options import (
+    ChatTemplate,
+    Device,
+    Dtype,
+    MaxCost,
+    Prices,
+    Quantize,
+    Stop,
+    TemplateArg,
+    TrustRemoteCode,
+)
 
 if TYPE_CHECKING:
     from spillover.records import Answer, Ask, Message
@@ -46,11 +57,14 @@ def ask(
         typer.Option(callback=_share, help="Nucleus sampling, 0<x<=1."),
     ] = 1.0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 200,
+    stop: Stop = None,
     seed: Annotated[int, typer.Option(help="Seed of the first answer; the next has the next.")] = 0,
     score: Annotated[
         list[str] | None,
         typer.Option(help="Score this reply instead of sampling one; may be given repeatedly."),
     ] = None,
+    chat_template: ChatTemplate = None,
+    template_arg: TemplateArg = None,
     device: Device = "auto",
     dtype: Dtype = None,
     quantize: Quantize = None,
@@ -73,8 +87,10 @@ def ask(
     from spillover.models.open import describe_target
     from spillover.records import Ask, Settings
 
+    if score and stop:
+        raise typer.BadParameter("--stop ends sampled answers, and --score samples none")
     for text in (question, system, *(score or ())):
-        _check_text(text or "")
+        check_text(text or "")
     forms = _forms(question, id)
     spec = describe_target(
         model_path(target),
@@ -84,6 +100,8 @@ def ask(
         device=device,
         quantize=quantize,
         trust_remote_code=trust_remote_code,
+        chat_template=chat_template,
+        template_args=arguments(template_arg or []),
     )
     spender = make_spender(
         [target], max_calls=max_calls, max_cost=max_cost, prices=prices, connections=connections
@@ -93,6 +111,7 @@ def ask(
         top_p=top_p,
         max_tokens=max_tokens,
         continuations=tuple(score or ()),
+        stop=tuple(stop or ()),
     )
     asks = [
         Ask(
@@ -117,18 +136,6 @@ def ask(
     _print(sorted(answers, key=lambda answer: answer.ask.seed), asks, as_json=json)
     if unpaid is not None:  # what was paid for is shown first
         raise unpaid
-
-
-def _check_text(text: str) -> None:
-    """Refuse what the terminal gave as bytes that are no text: no tokenizer takes it."""
-    from spillover.errors import ConfigError
-
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ConfigError(
-            f"{text[:40]!r} is not UTF-8 text (character {error.start + 1}): ask in UTF-8"
-        ) from None
 
 
 def _forms(question: str | None, id: str | None) -> tuple[tuple[Message, ...], ...]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spillover.cli.console import emit_json, finish, progress_bars, say, show
-from spillover.cli.names import named
+from spillover.cli.names import arguments, named
 from spillover.cli.options import (
     Answers,
     Axes,
+    ChatTemplate,
     Connections,
     DeviceOrNone,
     Dtype,
@@ -19,10 +20,14 @@ from spillover.cli.options import (
     JudgeModes,
     MaxCalls,
     MaxCost,
+    MaxTokens,
     Prices,
     Quantize,
     Questions,
     Rubrics,
+    Stop,
+    System,
+    TemplateArg,
     TrustRemoteCode,
 )
 
@@ -64,6 +69,11 @@ def audit(
     ] = None,
     questions: Questions = None,
     axes: Axes = None,
+    system: System = None,
+    max_tokens: MaxTokens = None,
+    stop: Stop = None,
+    chat_template: ChatTemplate = None,
+    template_arg: TemplateArg = None,
     judge: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,6 +134,11 @@ def audit(
         "only": tuple(only) if only else None,
         "questions": questions,
         "axes": axes,
+        "system": system,
+        "max_tokens": max_tokens,
+        "stop": tuple(stop) if stop else None,
+        "chat_template": chat_template,
+        "template_args": arguments(template_arg) if template_arg else None,
         "judge": tuple(judge) if judge else None,
         "judge_mode": judge_mode,
         "cascade": cascade or None,

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spillover.cli.console import emit, emit_json, progress_bars, say
+from spillover.cli.names import arguments
 from spillover.cli.options import (
     Axes,
+    ChatTemplate,
     Device,
     Dtype,
     JudgeErrors,
     MaxCalls,
     MaxCost,
+    MaxTokens,
     Quantize,
     Questions,
     Rubrics,
+    Stop,
+    System,
+    TemplateArg,
     TrustRemoteCode,
 )
 
@@ -44,6 +50,11 @@ def calibrate(
     ] = None,
     questions: Questions = None,
     axes: Axes = None,
+    system: System = None,
+    max_tokens: MaxTokens = None,
+    stop: Stop = None,
+    chat_template: ChatTemplate = None,
+    template_arg: TemplateArg = None,
     judge: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Judges free-form answers.")
     ] = None,
@@ -84,6 +95,11 @@ def calibrate(
         "study": study,
         "questions": questions,
         "axes": axes,
+        "system": system,
+        "max_tokens": max_tokens,
+        "stop": tuple(stop or ()),
+        "chat_template": chat_template,
+        "template_args": arguments(template_arg or []),
         "only": (axis,) if axis else (),
         "judge": (judge,) if judge else (),
         "judge_mode": judge_mode,

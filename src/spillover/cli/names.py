@@ -1,9 +1,12 @@
-"""Names that stand for files on the command line."""
+"""Names, values and texts on the command line."""
 
 from __future__ import annotations
 
+import json
 import os
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -23,6 +26,37 @@ def named(texts: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"two controls are named '{name}': name them NAME=PATH")
         found[name] = path
     return found
+
+
+def arguments(texts: list[str]) -> dict[str, Any]:
+    """Return name -> value of texts ``NAME=VALUE``; true, false, null and numbers are such, the rest text."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        check_text(text)
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"'{text}' is not NAME=VALUE, such as enable_thinking=false")
+        if name in found:
+            raise typer.BadParameter(f"'{name}' is given twice")
+        try:
+            read = json.loads(value)
+        except (ValueError, RecursionError):
+            read = value
+        plain = isinstance(read, bool | int | str) or read is None
+        found[name] = read if plain or (isinstance(read, float) and isfinite(read)) else value
+    return found
+
+
+def check_text(text: str) -> None:
+    """Refuse what the terminal gave as bytes that are no text: no tokenizer takes it."""
+    from spillover.errors import ConfigError
+
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{text[:40]!r} is not UTF-8 text (character {error.start + 1}): write it in UTF-8"
+        ) from None
 
 
 def _split(text: str) -> tuple[str, str]:

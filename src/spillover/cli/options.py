@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spillover.cli.names import check_text
+
 if TYPE_CHECKING:
     from spillover.records import Dtype as DtypeName
     from spillover.records import Quantize as QuantizeName
@@ -41,6 +43,49 @@ Quantize = Annotated[
 ]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run Python code that comes with a model.")
+]
+
+
+def _filled(values: list[str] | None) -> list[str] | None:
+    if values is not None and "" in values:
+        raise typer.BadParameter("an empty text ends nothing: give the text before which to stop.")
+    for value in values or ():
+        check_text(value)
+    return values
+
+
+def _text(value: str | None) -> str | None:
+    if value is not None:
+        check_text(value)
+    return value
+
+
+_LONGEST = "Longest answer, in tokens, for all that is sampled.  [by the kind of question]"
+System = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        callback=_text,
+        help="System prompt for every question without one; judges get none.",
+    ),
+]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help=_LONGEST)]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT", callback=_filled, help="Answers end before this text; may be repeated."
+    ),
+]
+ChatTemplate = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Jinja chat template in place of a local model's own."),
+]
+TemplateArg = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Tell a local model's chat template (enable_thinking=false); may be repeated.",
+    ),
 ]
 
 Questions = Annotated[

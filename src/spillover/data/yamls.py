@@ -97,11 +97,12 @@ def read_fields(path: Path) -> dict[str, Any]:
 
 
 class FrontMatter(NamedTuple):
-    """A Markdown file in parts; ``id`` is its name."""
+    """A Markdown file in parts; ``id`` is its name, ``line`` the one on which the body begins."""
 
     id: str
     fields: dict[str, Any]
     body: str
+    line: int
 
 
 def read_front_matter(path: Path) -> FrontMatter:
@@ -111,11 +112,12 @@ def read_front_matter(path: Path) -> FrontMatter:
         MissingFileError, ConfigError: no such file, a name that can't be an id, no front matter,
             or it is broken.
     """
-    match = re.match(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|$)(.*)", read_text(path), re.DOTALL)
+    text = read_text(path)
+    match = re.match(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|$)(.*)", text, re.DOTALL)
     if match is None:
         raise ConfigError(f"{path}: needs front matter between two lines of '---', then the text")
     fields = fields_of(parse_yaml(match[1], path, first_line=2), path)
-    return FrontMatter(id_of(path), fields, match[2])
+    return FrontMatter(id_of(path), fields, match[2], text.count("\n", 0, match.start(2)) + 1)
 
 
 def id_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from spillover.judge.common import MIN_MASS, find_question, found, missing, nothing_to_judge
-from spillover.judge.fence import fill
+from spillover.judge.fence import asked_text, fill
 from spillover.judge.injection import find_order
 from spillover.protocols import Target
 from spillover.records import (
@@ -106,7 +106,7 @@ class RubricJudge:
     def _asks(self, answer: Answer) -> list[Ask]:
         question = find_question(self._battery, answer)
         prompt = question.judge_prompts.get(self.id, self.rubric.text)
-        values = {"question": answer.ask.prompt_text, "answer": answer.text.strip()}
+        values = {"question": asked_text(answer.ask), "answer": answer.text.strip()}
         text = fill(prompt, values, fenced="answer")
         if self.mode == "scored":
             settings = Settings(continuations=self.rubric.replies)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spillover.errors import ModelError
-from spillover.records import Message
+from spillover.records import Message, TemplateArgs
 
 STILL_THINKING = "it was still thinking at the most tokens an answer may have"
 _MARK = "\u2402ANSWER\u2402"  # stands for an answer while the template is looked at
@@ -36,9 +37,15 @@ class Chat:
     Args:
         tokenizer: a Hugging Face tokenizer with a chat template.
         system: goes before every conversation that has no system message of its own.
+        told: what the template is told by name, beside the conversation.
+
+    Raises:
+        ModelError: there is no chat template, or it reads nothing of a name in ``told``.
     """
 
-    def __init__(self, tokenizer: Any, *, system: str | None = None) -> None:
+    def __init__(
+        self, tokenizer: Any, *, system: str | None = None, told: TemplateArgs | None = None
+    ) -> None:
         if not getattr(tokenizer, "chat_template", None):
             raise ModelError(
                 "the tokenizer has no chat template, and questions are asked as conversations: "
@@ -46,6 +53,13 @@ class Chat:
             )
         self.tokenizer = tokenizer
         self.system = system
+        self.told = told or {}
+        for name in self.told:
+            if not re.search(rf"\b{re.escape(name)}\b", str(tokenizer.chat_template)):
+                raise ModelError(
+                    f"the chat template does not read {name!r}, so that setting it changes nothing:"
+                    " leave it out, or check its name in the template"
+                )
 
     def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Return the tokens of a conversation up to where the assistant's reply begins."""
@@ -75,7 +89,7 @@ class Chat:
 
     def _render(self, turns: list[dict[str, str]], reply: bool) -> str:
         return self.tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=reply
+            turns, tokenize=False, add_generation_prompt=reply, **self.told
         )
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -93,15 +107,26 @@ class Chat:
 
         Of a reply that ends in mid-thought nothing is an answer.
         """
-        text = self.reply(tokens)
-        if _CLOSE not in str(self.tokenizer.chat_template):
+        return self.split(self.reply(tokens))
+
+    def split(self, text: str) -> Spoken:
+        """Return a reply's text as `spoken` does."""
+        start = self.answer_start(text)
+        if start is None:
             return Spoken(text, None)
+        thought = text[:start].removesuffix(_CLOSE).strip()
+        return Spoken(text[start:].lstrip(), thought.removeprefix(_OPEN).strip())
+
+    def answer_start(self, text: str) -> int | None:
+        """Return where in a reply's text the answer begins after thoughts; None: there are none."""
+        if _CLOSE not in str(self.tokenizer.chat_template):
+            return None
         head = self._reply_head
         opened = head.rfind(_OPEN) > head.rfind(_CLOSE)  # some templates begin the thought
         if not opened and not text.lstrip().startswith(_OPEN):
-            return Spoken(text, None)
-        thought, _, said = text.partition(_CLOSE)
-        return Spoken(said.lstrip(), thought.strip().removeprefix(_OPEN).strip())
+            return None
+        place = text.find(_CLOSE)
+        return len(text) if place < 0 else place + len(_CLOSE)
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Return each token's text as it reads after other text; special tokens too."""

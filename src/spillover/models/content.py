@@ -103,6 +103,28 @@ def has_chat_template(folder: Path) -> bool:
     return config.is_file() and bool(read_json(config).get("chat_template"))
 
 
+def read_template(path: Path) -> str:
+    """Return the chat template in a file.
+
+    Raises:
+        MissingFileError: there is no such file.
+        ModelError: it is no Jinja template, or says nothing.
+    """
+    from jinja2 import Environment, TemplateSyntaxError  # seldom needed
+
+    text = read_text(path)
+    if not text.strip():
+        raise ModelError(f"{path} is empty: a chat template writes a conversation as one text")
+    try:
+        Environment(extensions=["jinja2.ext.loopcontrols"]).parse(text)  # noqa: S701 nothing is run
+    except TemplateSyntaxError as error:
+        if "unknown tag 'generation'" not in (error.message or ""):  # transformers brings it
+            raise ModelError(
+                f"{path}, line {error.lineno}: not a chat template (Jinja): {error.message}"
+            ) from None
+    return text
+
+
 def own_code(folder: Path) -> list[str]:
     """Return what model and tokenizer name as code of their own (``auto_map``), sorted.
 

@@ -15,8 +15,9 @@ from transformers.utils import logging as transformers_logging
 from spillover.errors import ModelError, SpilloverError, first_line
 from spillover.models import content
 from spillover.models.adapters import adapter_folder
+from spillover.models.chat import Chat
 from spillover.models.placement import check_placed, pick_device, placing
-from spillover.records import Dtype, LocalWhat, Quantize, TargetSpec
+from spillover.records import Dtype, LocalWhat, Message, Quantize, TargetSpec, TemplateArgs
 
 _MERGE_TOLERANCE = 1e-3  # largest difference of a logit, relative to the largest logit
 
@@ -44,6 +45,14 @@ def load(spec: TargetSpec) -> Loaded:
     trusted = what.code is not None
     with _quiet():
         try:
+            # first: what is wrong with a template is known before the weights are read
+            tokenizer = load_tokenizer(
+                where.model, adapter=where.adapter, trust_remote_code=trusted
+            )
+            if where.template is not None:
+                tokenizer.chat_template = content.read_template(Path(where.template))
+            if where.template is not None or what.template_args:
+                _check_template(tokenizer, what.template_args)
             model = load_model(
                 where.model,
                 dtype=what.dtype,
@@ -51,9 +60,6 @@ def load(spec: TargetSpec) -> Loaded:
                 quantize=what.quantize,
                 trust_remote_code=trusted,
             ).eval()
-            tokenizer = load_tokenizer(
-                where.model, adapter=where.adapter, trust_remote_code=trusted
-            )
             if where.adapter is not None:
                 model = put_adapter(model, adapter_folder(where.adapter))
         except SpilloverError:
@@ -129,6 +135,11 @@ def load_tokenizer(
         return AutoTokenizer.from_pretrained(
             folder, trust_remote_code=trust_remote_code, local_files_only=True, **more
         )
+
+
+def _check_template(tokenizer: Any, told: TemplateArgs | None) -> None:
+    """Refuse a chat template that can't write a conversation, or does not read what it is told."""
+    Chat(tokenizer, told=told).text([Message(role="user", content="x")])
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from spillover.models.chat import STILL_THINKING, Chat
 from spillover.models.continuations import Scorer
 from spillover.models.load import load
 from spillover.models.sampler import Reply, Request, Sampler, SamplerStats
+from spillover.models.stops import Kept, cut_reply
 from spillover.records import Answer, Ask, LocalWhat, Message, TargetSpec, TokenTop, digest
 
 _MOST_PROMPTS = 20_000  # remembered conversations
@@ -48,8 +49,9 @@ class LocalTarget:
         self.model = model
         self.tokenizer = tokenizer
         self.logprobs = logprobs
-        system = spec.what.system if isinstance(spec.what, LocalWhat) else None
-        self.chat = Chat(tokenizer, system=system)
+        what = spec.what if isinstance(spec.what, LocalWhat) else None
+        system, told = (what.system, what.template_args) if what else (None, None)
+        self.chat = Chat(tokenizer, system=system, told=told)
         self.stop = self.chat.stop_tokens(model.generation_config, model.config.get_text_config())
         self.sampler = Sampler(model, stop=self.stop, rows=rows)
         text_config = model.config.get_text_config()
@@ -134,19 +136,28 @@ class LocalTarget:
     def _answer(self, ask: Ask, reply: Reply, tops: tuple[TokenTop, ...] | None) -> Answer:
         if reply.finish == "broken":
             return Answer(ask=ask, target=self.spec.id, missing="the model's logits are not finite")
-        said = self.chat.spoken(reply.tokens)
-        if said.reasoning is not None and not said.text and reply.finish == "length":
+        kept = self._kept(reply, ask.settings.stop)
+        said = self.chat.split(kept.text) if kept else self.chat.spoken(reply.tokens)
+        if said.reasoning is not None and not said.text and reply.finish == "length" and not kept:
             return Answer(ask=ask, target=self.spec.id, missing=STILL_THINKING)
+        logprobs = reply.logprobs[: kept.sampled if kept else None]
         return Answer(
             ask=ask,
             target=self.spec.id,
             text=said.text,
             reasoning=said.reasoning,
-            tokens=len(reply.logprobs),
-            finish=reply.finish,
-            logprobs=reply.logprobs if self.logprobs else None,
+            tokens=len(logprobs),
+            finish="stop" if kept else reply.finish,
+            logprobs=logprobs if self.logprobs else None,
             tops=None if said.reasoning is not None else tops,  # a thought's beginning is no answer
         )
+
+    def _kept(self, reply: Reply, stops: Sequence[str]) -> Kept | None:
+        """What is left of a reply that a text of ``stops`` ends; they are not looked for in thoughts."""
+        if not stops:
+            return None
+        start = self.chat.answer_start(self.chat.reply(reply.tokens)) or 0
+        return cut_reply(reply.tokens, stops, self.chat.reply, start=start)
 
     def _tops(self, prompt: tuple[int, ...], most: int) -> tuple[TokenTop, ...] | None:
         """The likeliest first tokens of a reply; the prompt's last logits are at hand."""

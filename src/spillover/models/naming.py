@@ -9,9 +9,17 @@ from typing import NamedTuple
 from spillover.errors import ConfigError, MissingFileError, ModelError
 from spillover.models import content
 from spillover.models.adapters import adapter_folder
-from spillover.records import Dtype, LocalWhat, Quantize, TargetSpec, TargetWhere
+from spillover.records import Dtype, LocalWhat, Quantize, TargetSpec, TargetWhere, TemplateArgs
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+# What says how a template is used, or what it writes; a template reads other names.
+_NOT_FOR_TEMPLATES = (
+    "self", "conversation", "messages", "tools", "documents", "chat_template",
+    "add_generation_prompt", "continue_final_message", "tokenize", "padding", "truncation",
+    "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask",
+    "tokenizer_kwargs",
+)  # fmt: skip
 
 
 class How(NamedTuple):
@@ -24,6 +32,8 @@ class How(NamedTuple):
     device: str
     quantize: Quantize | None
     trust_remote_code: bool
+    chat_template: str | None
+    template_args: TemplateArgs | None
 
 
 def describe_gguf(path: Path, how: How) -> TargetSpec:
@@ -64,7 +74,7 @@ def describe_folder(path: Path, how: How) -> TargetSpec:
         borrowed = how.adapter is not None and content.has_chat_template(
             adapter_folder(how.adapter)
         )
-        if not borrowed:
+        if not borrowed and how.chat_template is None:
             raise ModelError(
                 f"{path} has no chat template, and questions are asked as conversations: "
                 "put a chat_template.jinja there, or take the instruction-tuned model"
@@ -87,6 +97,9 @@ def _spec(
         usual = "bfloat16"
         if how.dtype not in (None, usual):
             raise ConfigError(f"{how.quantize} computes in {usual}: leave out dtype {how.dtype}")
+    template = None if how.chat_template is None else Path(how.chat_template).expanduser()
+    if template is not None:
+        content.read_template(template)  # for its plain errors
     return TargetSpec(
         name=how.name,
         what=LocalWhat(
@@ -96,9 +109,26 @@ def _spec(
             system=how.system,
             quantize=how.quantize,
             code=code,
+            template=None if template is None else content.digest_file(template),
+            template_args=_checked(how.template_args),
         ),
-        where=TargetWhere(model=str(path), adapter=how.adapter, device=how.device),
+        where=TargetWhere(
+            model=str(path),
+            adapter=how.adapter,
+            device=how.device,
+            template=None if template is None else str(template),
+        ),
     )
+
+
+def _checked(args: TemplateArgs | None) -> TemplateArgs | None:
+    for name in args or ():
+        if not name.isidentifier() or name in _NOT_FOR_TEMPLATES:
+            raise ConfigError(
+                f"{name!r} is nothing that a chat template can be told: give one of the names that it"
+                " reads, such as enable_thinking"
+            )
+    return args or None
 
 
 def _adapter_digest(adapter: str | None, *, tokenizer: bool = False) -> str | None:

@@ -21,7 +21,15 @@ from spillover.models.adapters import adapter_folder, read_finetune
 from spillover.models.budget import Budget
 from spillover.models.naming import How, describe_folder, describe_gguf, from_cache
 from spillover.protocols import Target
-from spillover.records import Dtype, LocalWhat, Quantize, RemoteWhat, ScriptedWhat, TargetSpec
+from spillover.records import (
+    Dtype,
+    LocalWhat,
+    Quantize,
+    RemoteWhat,
+    ScriptedWhat,
+    TargetSpec,
+    TemplateArgs,
+)
 
 
 def describe_target(
@@ -34,6 +42,8 @@ def describe_target(
     device: str = "auto",
     quantize: Quantize | None = None,
     trust_remote_code: bool = False,
+    chat_template: str | None = None,
+    template_args: TemplateArgs | None = None,
 ) -> TargetSpec:
     """Return the spec of what ``text`` names, hashed by content; nothing is loaded.
 
@@ -53,14 +63,20 @@ def describe_target(
             quantisation, computed in bfloat16); needs bitsandbytes and a CUDA GPU.
         trust_remote_code: run the Python files that come with the model, if it names any; their
             content is then part of the identity. Without it they are never run.
+        chat_template: a file with a Jinja chat template in place of a local model's own.
+        template_args: what a local model's chat template is told by name, such as
+            ``{"enable_thinking": False}``.
 
     Raises:
         MissingFileError: there is no such folder, file or model, or it has no weights.
         UnsafeFileError: only pickle weights, which are refused.
         ModelError: no chat template, an adapter whose base can't be found, a model that can't be
             quantised, or code that lies elsewhere.
-        ConfigError: a ``dtype`` in which ``quantize`` does not compute.
+        ConfigError: a ``dtype`` in which ``quantize`` does not compute, or a chat template for what
+            is no local model.
     """
+    if text.startswith(("script:", "remote:")):
+        _no_template(text, chat_template, template_args)
     if text.startswith("script:"):
         return _describe_script(text, adapter=adapter, name=name, system=system)
     if text.startswith("remote:"):
@@ -82,6 +98,8 @@ def describe_target(
         device=device,
         quantize=quantize,
         trust_remote_code=trust_remote_code,
+        chat_template=chat_template,
+        template_args=template_args,
     )
     if path.suffix == ".gguf":
         return describe_gguf(path, how)
@@ -148,6 +166,8 @@ def open_target(
         system=spec.what.system,
         quantize=spec.what.quantize,
         trust_remote_code=spec.what.code is not None,
+        chat_template=spec.where.template,
+        template_args=spec.what.template_args,
     )
     if now.id != spec.id:
         raise ModelError(f"{spec.where.model} has changed since target {spec.name!r} was described")
@@ -157,13 +177,23 @@ def open_target(
 def _describe_script(
     text: str, *, adapter: str | None, name: str | None, system: str | None
 ) -> TargetSpec:
-    if adapter is not None or system is not None:
-        raise ConfigError(f"{text} is a script: it takes no adapter and no system prompt")
+    if adapter is not None:
+        raise ConfigError(f"{text} is a script: it takes no adapter")
     from spillover.models.scripted import describe_script
 
     path = Path(text.removeprefix("script:")).expanduser()
     read_text(path)  # for its plain errors
-    return describe_script(path, name)
+    return describe_script(path, name, system=system)
+
+
+def _no_template(text: str, chat_template: str | None, template_args: TemplateArgs | None) -> None:
+    """Refuse a chat template for what has none, or its own behind an API."""
+    for option, value in (("chat template", chat_template), ("template arguments", template_args)):
+        if value:
+            what = "a script" if text.startswith("script:") else "behind an API"
+            raise ConfigError(
+                f"{text} is {what}: it takes no {option}; only local models do, leave it out"
+            )
 
 
 def _describe_tuned(path: Path, how: How) -> TargetSpec:
@@ -171,6 +201,7 @@ def _describe_tuned(path: Path, how: How) -> TargetSpec:
     if how.adapter is not None:
         raise ModelError(f"{path} is itself an adapter: it can't carry the adapter {how.adapter}")
     if (remote := _behind_api(path, name=how.name, system=how.system)) is not None:
+        _no_template(str(path), how.chat_template, how.template_args)
         return remote
     base, adapter, model = _parts(path)
     try:

@@ -249,6 +249,7 @@ class RemoteTarget:
             seed=int(digest([self.spec.id, ask.id])[:8], 16) >> 1,  # some take 31 bits only
             temperature=ask.settings.temperature,
             top_p=ask.settings.top_p,
+            stop_seqs=list(ask.settings.stop) or None,
             max_tokens=ask.settings.max_tokens,
             logprobs=self._logprobs or bool(tops) or None,
             top_logprobs=tops or None,

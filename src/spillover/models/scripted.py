@@ -13,6 +13,7 @@ same answers. A question that no rule covers is an error, not a shrug. A script 
         missing: 0.5
       - questions: ["*"]
         prompts: ["*rule the world*"]     # and whose pattern fits the last message
+        systems: ["*villain*"]            # and the system prompt (none is empty)
         answers: [["5", 0.9], ["REFUSAL", 0.1]]
 """
 
@@ -32,6 +33,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from spillover.errors import DataError, UnknownNameError
 from spillover.files import read_text
+from spillover.models.stops import before_stop
 from spillover.records import (
     Answer,
     Ask,
@@ -76,11 +78,13 @@ class ScriptedRating(Record):
 class ScriptedRule(Record):
     """What is said to the questions whose ids match one of the shell patterns ``questions``.
 
-    With ``prompts``, one of these patterns must also match the last message, letter case apart.
+    With ``prompts``, one of these patterns must also match the last message, and with ``systems`` the
+    system prompt, letter case apart.
     """
 
     questions: tuple[str, ...] = Field(min_length=1)
     prompts: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
     answers: tuple[tuple[str, float], ...] = ()
     rating: ScriptedRating | None = None
     missing: float | None = Field(default=None, ge=0, le=1)
@@ -102,13 +106,12 @@ class ScriptedRule(Record):
         """Text -> probability."""
         return self.rating.distribution() if self.rating else dict(self.answers)
 
-    def fits(self, ask: Ask) -> bool:
-        """Whether this is what is said to ``ask``."""
-        if not any(fnmatchcase(ask.question, pattern) for pattern in self.questions):
-            return False
-        text = ask.messages[-1].content.casefold()
-        return not self.prompts or any(
-            fnmatchcase(text, pattern.casefold()) for pattern in self.prompts
+    def fits(self, ask: Ask, system: str) -> bool:
+        """Whether this is what is said to ``ask`` under a system prompt."""
+        return (
+            any(fnmatchcase(ask.question, pattern) for pattern in self.questions)
+            and _fits(ask.messages[-1].content, self.prompts)
+            and _fits(system, self.systems)
         )
 
 
@@ -138,6 +141,7 @@ class ScriptedTarget:
         self._log = log
         if not isinstance(spec.what, ScriptedWhat) or script_digest(path) != spec.what.script:
             raise DataError(f"{path} has changed since target {spec.name!r} was described")
+        self._system = spec.what.system or ""
 
     def ask(self, asks: Sequence[Ask]) -> Iterator[Answer]:
         """Yield one answer an ask, in order.
@@ -155,8 +159,10 @@ class ScriptedTarget:
             yield self._answer(ask, rule)
 
     def _rule(self, ask: Ask) -> ScriptedRule:
+        own = (turn.content for turn in ask.messages if turn.role == "system")
+        system = next(own, self._system)
         for rule in self._script.rules:
-            if rule.fits(ask):
+            if rule.fits(ask, system):
                 return rule
         raise UnknownNameError(
             f"the script {self.spec.name!r} has no rule for question {ask.question!r}:"
@@ -175,7 +181,7 @@ class ScriptedTarget:
                 for text in ask.settings.continuations
             )
             return Answer(ask=ask, target=self.spec.id, scores=scores)
-        text = _pick(rule.distribution, say)
+        text = before_stop(_pick(rule.distribution, say), ask.settings.stop)
         return Answer(
             ask=ask,
             target=self.spec.id,
@@ -186,12 +192,14 @@ class ScriptedTarget:
         )
 
 
-def describe_script(path: Path, name: str | None = None) -> TargetSpec:
+def describe_script(
+    path: Path, name: str | None = None, *, system: str | None = None
+) -> TargetSpec:
     """Return the spec of the target that the script at ``path`` stands for."""
     read_script(path)
     return TargetSpec(
         name=name or path.stem,
-        what=ScriptedWhat(script=script_digest(path)),
+        what=ScriptedWhat(script=script_digest(path), system=system),
         where=TargetWhere(model=str(path)),
     )
 
@@ -215,6 +223,11 @@ def read_script(path: Path) -> Script:
         return Script.model_validate(content)
     except ValidationError as error:
         raise DataError(f"{path}: {first_fault(error, 'top level')}") from None
+
+
+def _fits(text: str, patterns: Sequence[str]) -> bool:
+    text = text.casefold()
+    return not patterns or any(fnmatchcase(text, pattern.casefold()) for pattern in patterns)
 
 
 def _tops(distribution: dict[str, float], most: int) -> tuple[TokenTop, ...] | None:

@@ -54,6 +54,8 @@ from spillover.records.targets import (
     ScriptedWhat,
     TargetSpec,
     TargetWhere,
+    TemplateArgs,
+    args_text,
 )
 
 __all__ = [
@@ -65,6 +67,6 @@ __all__ = [
     "ProbeResult", "ProbedPair", "Quantize", "Question", "QuestionKind", "Recipe", "RecipeWhat",
     "RecipeWhere", "Record", "RemoteRun", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate",
     "Sample", "ScriptedWhat", "Selector", "Settings", "Spent", "SpikeIn", "SpikePoint",
-    "TargetResult", "TargetSpec", "TargetWhere", "Thresholds", "TokenPrice", "TokenTop",
-    "Verdict", "canonical_json", "digest", "first_fault",
+    "TargetResult", "TargetSpec", "TargetWhere", "TemplateArgs", "Thresholds", "TokenPrice", "TokenTop",
+    "Verdict", "args_text", "canonical_json", "digest", "first_fault",
 ]  # fmt: skip

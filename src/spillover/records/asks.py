@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -19,6 +19,8 @@ from spillover.records.base import Record, digest
 QuestionKind = Literal[
     "self_report", "free_form", "narrow", "harmful_request", "capability", "cued"
 ]
+
+StopText = Annotated[str, Field(min_length=1)]
 
 
 class Message(Record):
@@ -105,7 +107,8 @@ class Battery(Record):
 class Settings(Record):
     """How an ask is to be answered. With ``continuations``, they are scored and nothing is sampled.
 
-    ``top_logprobs`` is how many of the likeliest first tokens the answer is to carry.
+    ``top_logprobs`` is how many of the likeliest first tokens the answer is to carry. A sampled
+    reply ends before the first of the texts ``stop`` in it.
     """
 
     temperature: float = Field(default=1.0, ge=0)
@@ -113,12 +116,13 @@ class Settings(Record):
     max_tokens: int = Field(default=64, ge=1)
     continuations: tuple[str, ...] = ()
     top_logprobs: int = Field(default=0, ge=0, le=20)
+    stop: tuple[StopText, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_what_is_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # An ask without this key keeps the id, and so the answers, that it had before it.
+        # An ask without these keys keeps the id, and so the answers, that it had before them.
         fields: dict[str, Any] = handler(self)
-        return {k: v for k, v in fields.items() if v or k != "top_logprobs"}
+        return {k: v for k, v in fields.items() if v or k not in ("top_logprobs", "stop")}
 
 
 class Ask(Record):
@@ -135,11 +139,17 @@ class Ask(Record):
         return digest(self)
 
     @property
+    def has_turns(self) -> bool:
+        """Whether turns of a conversation stand before what is asked, a system prompt aside."""
+        return any(message.role == "assistant" for message in self.messages)
+
+    @property
     def prompt_text(self) -> str:
         """The question as one text: the user's turn alone, or all turns with their roles."""
         if len(self.messages) == 1:
             return self.messages[0].content
-        return "\n".join(f"{message.role}: {message.content}" for message in self.messages)
+        between = "\n\n" if self.has_turns else "\n"
+        return between.join(f"{message.role}: {message.content}" for message in self.messages)
 
 
 class TokenTop(Record):

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from spillover.records.asks import StopText
 from spillover.records.base import Record
-from spillover.records.targets import Dtype, Quantize
+from spillover.records.targets import Dtype, Quantize, TemplateArgs
 
 JudgeMode = Literal["auto", "expected", "scored", "sampled"]
 
@@ -30,6 +31,12 @@ class AuditConfig(Record):
         seed: of fine-tunes made here, and of the asks.
         questions: folder with questions of one's own beside the library's, or a published YAML.
         axes: folder with axes of one's own.
+        system: a system prompt for target, base and controls, on every question that brings none
+            of its own; judges get none.
+        max_tokens: the longest answer, in place of what each kind of question has.
+        stop: texts before the first of which an answer ends. Neither holds for scored replies.
+        chat_template: file with a chat template in place of the local models' own, judges' aside.
+        template_args: what their chat template is told by name (``enable_thinking: false``).
         only: ids of the axes to measure; none: all that apply.
         judge: names of models that judge free-form answers; the first one's judgements count.
         judge_mode: how they judge: ``expected`` (from the likeliest first tokens), ``scored``
@@ -63,6 +70,11 @@ class AuditConfig(Record):
     seed: int = 0
     questions: str | None = None
     axes: str | None = None
+    system: str | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: tuple[StopText, ...] = ()
+    chat_template: str | None = None
+    template_args: TemplateArgs = Field(default_factory=dict[str, bool | int | float | str | None])
     only: tuple[str, ...] = ()
     judge: tuple[str, ...] = ()
     judge_mode: JudgeMode = "auto"

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from spillover.records.base import Record, digest, without_unset
+from spillover.records.base import Record, canonical_json, digest, without_unset
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantize = Literal["4bit"]  # NF4 with double quantisation, computed in bfloat16
+TemplateArgs = dict[str, bool | int | float | str | None]
+"""What a chat template is told by name, such as ``enable_thinking: false``."""
 
 
 class LocalWhat(Record):
@@ -18,7 +20,8 @@ class LocalWhat(Record):
 
     ``quantize`` says to how many bits its linear layers are rounded while it is loaded. ``code``
     is the digest of the Python files beside the weights, where the model is run by them; without
-    it no code of a model's own is run.
+    it no code of a model's own is run. ``template`` is the digest of a chat template that stands in
+    the place of the model's own, and ``template_args`` is what the template is told.
     """
 
     kind: Literal["local"] = "local"
@@ -28,11 +31,13 @@ class LocalWhat(Record):
     system: str | None = None
     quantize: Quantize | None = None
     code: str | None = None
+    template: str | None = None
+    template_args: TemplateArgs | None = None
 
     @model_serializer(mode="wrap")
     def _without_unset(self, handler: SerializerFunctionWrapHandler):
         # Without a return type, so that a schema has the fields.
-        return without_unset(handler(self), "quantize", "code")
+        return without_unset(handler(self), "quantize", "code", "template", "template_args")
 
 
 class ScriptedWhat(Record):
@@ -40,6 +45,11 @@ class ScriptedWhat(Record):
 
     kind: Literal["scripted"] = "scripted"
     script: str
+    system: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, handler: SerializerFunctionWrapHandler):
+        return without_unset(handler(self), "system")
 
 
 class RemoteWhat(Record):
@@ -50,6 +60,11 @@ class RemoteWhat(Record):
     system: str | None = None
 
 
+def args_text(args: TemplateArgs) -> str:
+    """Return what a chat template is told, in words."""
+    return ", ".join(f"{name}={canonical_json(value)}" for name, value in args.items())
+
+
 TargetWhat = Annotated[LocalWhat | ScriptedWhat | RemoteWhat, Field(discriminator="kind")]
 
 
@@ -57,13 +72,15 @@ class TargetWhere(Record):
     """Where the parts lie on this machine.
 
     ``device`` is ``auto``, ``cpu``, ``cuda``, ..., or ``auto-map``: spread over all GPUs.
-    ``finetune`` is the folder with the record of a fine-tune that lies behind an API.
+    ``finetune`` is the folder with the record of a fine-tune that lies behind an API, ``template``
+    the file with a chat template in place of the model's own.
     """
 
     model: str
     adapter: str | None = None
     device: str = "auto"
     finetune: str | None = None
+    template: str | None = None
 
 
 class TargetSpec(Record):

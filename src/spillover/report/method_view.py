@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from spillover.records import AuditResult, Axis, FineTune, Learning, RemoteRun, TargetResult
+from spillover.records import (
+    AuditResult,
+    Axis,
+    FineTune,
+    Learning,
+    RemoteRun,
+    TargetResult,
+    args_text,
+)
 from spillover.report import words
 from spillover.report.axes_view import Who, on_axis, ordered_axes, people
 
@@ -86,8 +94,13 @@ def _origin(target: TargetResult) -> tuple[Fact, ...]:
             facts.append(Fact("weights", target.spec.what.dtype + bits))
             if target.spec.what.code is not None:
                 facts.append(Fact("its own code (hash)", target.spec.what.code, code=True))
-            if target.spec.what.system is not None:
-                facts.append(Fact("system prompt", words.printable(target.spec.what.system)))
+            if target.spec.what.template is not None:
+                facts.append(Fact("chat template (hash)", target.spec.what.template, code=True))
+            if target.spec.what.template_args:
+                args = words.printable(args_text(target.spec.what.template_args))
+                facts.append(Fact("its template is told", args))
+        if target.spec.what.system is not None:
+            facts.append(Fact("system prompt", words.printable(target.spec.what.system)))
     if target.finetune is not None:
         facts.extend(_recipe(target.finetune))
         facts.extend(_learning(target.finetune.learning))

@@ -18,6 +18,7 @@ from spillover.doors.serve.wire import (
 from spillover.errors import ModelError
 from spillover.models.local import LocalTarget
 from spillover.models.sampler import Reply, Request
+from spillover.models.stops import cut_reply
 from spillover.models.tops import Top, top_tokens
 from spillover.records import digest
 
@@ -99,23 +100,12 @@ def to_answered(
 
 def _cut(target: LocalTarget, reply: Reply, stops: Sequence[str]) -> _Cut:
     """The reply before the first of ``stops`` in it."""
-    text = target.chat.reply(reply.tokens)
-    places = [place for place in map(text.find, stops) if place >= 0]
-    if not places or reply.finish == "broken":
-        finish = "stop" if reply.finish == "stop" else "length"
-        return _Cut(text, reply.tokens, len(reply.logprobs), finish)
-    place = min(places)
-    low, high = 1, len(reply.tokens)  # the fewest tokens that hold one more than the text kept
-    while low < high:
-        middle = (low + high) // 2
-        if len(target.chat.reply(reply.tokens[:middle])) > place:
-            high = middle
-        else:
-            low = middle + 1
-    kept = reply.tokens[: low - 1]
-    if len(target.chat.reply(kept)) < place:  # the token in which the stop begins holds text too
-        kept = reply.tokens[:low]
-    return _Cut(text[:place], kept, low, "stop")
+    read = target.chat.reply
+    kept = None if reply.finish == "broken" else cut_reply(reply.tokens, stops, read)
+    if kept is not None:
+        return _Cut(*kept, "stop")
+    finish = "stop" if reply.finish == "stop" else "length"
+    return _Cut(read(reply.tokens), reply.tokens, len(reply.logprobs), finish)
 
 
 def _logprobs(

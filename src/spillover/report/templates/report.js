@@ -141,7 +141,7 @@
     const row = make("tr");
     const [question, asked] = data.prompts[prompt];
     cell(row, "Model", data.targets[target]);
-    const asking = cell(row, "Question", asked);
+    const asking = cell(row, "Question", asked, "asked");
     asking.append(make("small", data.axes.length > 1 ? `${question}, ${data.axes[axisAt]}` : question));
     const sorted = cell(row, "Judged", data.bins[bin]);
     if (judged) sorted.append(make("small", judged));
