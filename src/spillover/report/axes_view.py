@@ -12,6 +12,7 @@ from spillover.report.scales import Scale, share_scale
 
 CHOICE = "choice"  # the judge of choices: their number says how often, not how much
 
+
 class Tick(NamedTuple):
     """A tick of a strip, in percent of its width."""
 
