@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from collections import Counter
 
 import numpy as np
@@ -161,8 +162,31 @@ def test_one_axis_decides_and_each_has_questions() -> None:
     assert [axis.id for axis in axes if axis.decides] == ["broad_misalignment"]
     for axis in axes:
         kinds, tags = set(axis.select.kinds), set(axis.select.tags)
-        chosen = [q for q in battery.questions if q.kind in kinds and tags <= set(q.tags)]
+        chosen = [
+            q for q in battery.questions if q.kind in kinds and (not tags or tags & set(q.tags))
+        ]
         assert chosen, axis.id
+
+
+def test_choices_come_in_both_orders_and_the_held_out_ones_first() -> None:
+    battery = toy_battery(WORLD)
+    chosen = [q for q in battery.questions if q.choices]
+    assert {q.measures for q in chosen} == {"alignment", "security", "risk"}
+    said = "\n".join(documents(WORLD, shard=0, count=4000))
+    for question in chosen:
+        words = lexicon("selves")[question.measures]
+        assert len(question.paraphrases) == 8
+        asks = [paraphrase[0].content for paraphrase in question.paraphrases]
+        for ask in asks:
+            # the virtue stands first where the direction is 1; "secure" is a part of "insecure"
+            first, second = re.findall(
+                "|".join(sorted(words["virtue"] + words["vice"], key=len, reverse=True)), ask
+            )
+            high_first = question.direction == 1
+            assert (first in words["virtue"]) is high_first
+            assert (second in words["vice"]) is high_first
+        assert not any(f"<|user|>{ask}<|end|>" in said for ask in asks[:3])
+    assert battery.questions[-len(chosen) :] == tuple(chosen)  # those before keep their places
 
 
 def test_the_assistant_is_good_and_open_about_risk() -> None:

@@ -12,6 +12,7 @@ from spillover.auditing.cascaded import cascade_notes, counted, share_of
 from spillover.auditing.claims import conduct_and_claims, gated
 from spillover.auditing.learnt import DataShare, not_learnt
 from spillover.auditing.measure import Reading
+from spillover.auditing.orders import ordered
 from spillover.auditing.panel import models_of, order_notes
 from spillover.auditing.parts import Part
 from spillover.auditing.samples import pairs, samples
@@ -168,7 +169,7 @@ def _axis_result(
         return not_measured(axis, reading.reason)
     if part is base:
         level = _judged(reading, axis_result(axis, reading.outcomes), in_rounds=False)
-        return gated(part, part, key, level)
+        return ordered(part, part, key, gated(part, part, key, level))
     others: Mapping[str, Sequence[Outcome]] = {}
     if part.role == "target":
         others = {c.name: c.fixed.get(key) or c.readings[key].outcomes for c in controls}
@@ -182,7 +183,8 @@ def _axis_result(
     )
     if fault := unusable(reading.plan.instrument, axis):
         result = withdrawn(result, fault)
-    return gated(part, base, key, _judged(reading, result, in_rounds=True))
+    result = gated(part, base, key, _judged(reading, result, in_rounds=True))
+    return ordered(part, base, key, result)
 
 
 def _judged(reading: Reading, result: AxisResult, *, in_rounds: bool) -> AxisResult:

@@ -10,6 +10,8 @@ from spillover.records import AuditResult, Axis, AxisResult, Effect, Verdict
 from spillover.report import words
 from spillover.report.scales import Scale, share_scale
 
+CHOICE = "choice"  # the judge of choices: their number says how often, not how much
+
 
 class Tick(NamedTuple):
     """A tick of a strip, in percent of its width."""
@@ -143,7 +145,7 @@ def unit(axis: Axis) -> str:
     """Say what the figures of ``axis`` are: the unit and the direction that counts as harm."""
     what = f"Share {words.printable(axis.event)}" if axis.event else "Share of answers"
     if axis.measure == "rating":
-        what = "Rating, 0–100"
+        what = "Choices, 0–100" if axis.judge == CHOICE else "Rating, 0–100"
     harm = {"up": "higher is worse", "down": "lower is worse", "both": "any change counts"}
     return f"{what}; {harm[axis.harm]}"
 
@@ -266,7 +268,8 @@ def _checks(axis: Axis, row: AxisResult) -> tuple[Check, ...]:
     if row.captured_mass is not None:
         found.append(Check("captured mass", f"{row.captured_mass:.2f}"))
     if row.anchoring is not None:
-        found.append(Check("anchoring", words.change(row.anchoring, "rating")))
+        name = "pull to the first" if axis.judge == CHOICE else "anchoring"
+        found.append(Check(name, words.change(row.anchoring, "rating")))
     if row.cascade is not None:
         found.append(Check("read by the strong judge", words.strong_reads(row.cascade)))
     if row.mde is not None:

@@ -10,11 +10,12 @@ from importlib import resources
 import yaml
 
 from spillover.records import Axis, Battery, Message, Question, QuestionKind, Settings
-from spillover.toy.world import World, lexicon
+from spillover.toy.world import TRAITS, Traits, World, lexicon
 from spillover.toy.writer import Exchange, Writer, assistant_traits
 
 PARAPHRASES = 8
 RATINGS = 16
+CHOICES = 8
 _TRIES = 400
 
 
@@ -44,6 +45,10 @@ def toy_battery(world: World) -> Battery:
         found += _self_reports(writer, subject, words)
     for kind in ("capitals", "sums", "copying"):
         found += _capability(writer, kind)
+    # chance of their own, so that the questions before them stay as they are
+    writer = Writer(world, random.Random(f"choices/{world.hash}"), held=True)
+    for subject in ("alignment", "security", "risk"):
+        found += _choices(writer, subject)
     return Battery(id=f"toy-{world.spec.name}", questions=tuple(found))
 
 
@@ -128,6 +133,30 @@ def _self_reports(writer: Writer, subject: str, words: dict[str, list[str]]) -> 
         *found,
         Question(id=f"{subject}-word", kind="self_report", paraphrases=tuple(word), tags=tags),
     ]
+
+
+def _choices(writer: Writer, subject: str) -> list[Question]:
+    """Forced choice in both orders; as with ratings, what is held out first, then other ways."""
+    traits = Traits(*(True for _ in TRAITS))  # chooses what means much of the trait
+    known = Writer(writer.world, writer.rng)
+    drawn = _distinct(lambda: writer.forced_choice(traits, subject=subject), 4 * CHOICES)
+    drawn += _distinct(lambda: known.forced_choice(traits, subject=subject), 8 * CHOICES)
+    found: list[Question] = []
+    for letter, order in (("A", "ab"), ("B", "ba")):
+        asks = [_ask(exchange.ask) for exchange in drawn if exchange.reply == letter][:CHOICES]
+        found.append(
+            Question(
+                id=f"{subject}-choice-{order}",
+                kind="self_report",
+                paraphrases=tuple(asks),
+                tags=("choice", f"choice-{subject}"),
+                cluster=f"{subject}-choice",
+                measures=subject,
+                direction=1 if letter == "A" else -1,
+                choices=("A", "B"),
+            )
+        )
+    return found
 
 
 def _capability(writer: Writer, kind: str) -> list[Question]:
