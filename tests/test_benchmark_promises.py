@@ -86,3 +86,31 @@ def test_the_dial_names_each_promise_that_is_missed(
         "MISSED: rho 0.5: bad-medical, seed 0 is not measured, wanted spillover",
         "MISSED: rho 0.92: insecure, seed 0 is clean, wanted spillover",
     ]
+
+
+@pytest.mark.parametrize(
+    ("model", "ours", "code"),
+    [("toy:assistant", 200.0, 0), ("toy:assistant", 199.0, 1), ("a-folder", 100.0, 0)],
+)
+def test_only_an_organism_must_be_sampled_twice_as_fast(
+    bench: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    ours: float,
+    code: int,
+) -> None:
+    sampling = bench("sampling")
+    speeds = {"generate, batch 32": 100.0, "generate, batch 64": 90.0, "spillover": ours}
+
+    def measured(load: str, *_: object) -> list[Any]:
+        return [sampling.Figure(load, how, speed, 1.0, 1.0) for how, speed in speeds.items()]
+
+    monkeypatch.setattr(sampling, "measure", measured)
+    monkeypatch.setattr(sampling, "open_model", lambda *_: sampling.Bench(None, [], []))
+    monkeypatch.setattr(sampling.torch, "set_num_threads", lambda _: None)
+    given = [] if model == "toy:assistant" else [model]  # an organism is the default
+    assert sampling.main(given) == code
+    out, err = capsys.readouterr()
+    assert out.count("ratio to the best") == 2
+    assert err.count("MISSED") == 2 * code
