@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from page import Page
 
 from spillover.compare import EventTest, PairedTest
 from spillover.records import Bin, Thresholds, Verdict
@@ -29,35 +30,6 @@ QUESTIONS = 50
 LIMITS = Thresholds()
 PROMISED_ANSWERS = {0.001: 250, 0.02: 420, 0.2: 20}
 SIZES = round_sizes(QUESTIONS, LIMITS.cap)
-
-
-class Page:
-    """Lines for people, and whether every promise was kept."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.kept = True
-        self.later: list[tuple[str, float]] = []
-
-    def say(self, line: str = "") -> None:
-        self.lines.append(line)
-        print(line, flush=True)
-
-    def promise(self, what: str, value: float, limit: float) -> None:
-        good = value <= limit
-        self.kept &= good
-        self.say(f"- {what}: {value:.4g}, at most {limit:g}: {'kept' if good else 'MISSED'}")
-
-    def promise_later(self, what: str, value: float) -> None:
-        self.later.append((what, value))
-
-    def settle(self, limit: float) -> None:
-        """Print the promises kept back while a table was printed."""
-        self.say()
-        for what, value in self.later:
-            self.promise(what, value, limit)
-        self.later.clear()
-        self.say()
 
 
 def event_table(page: Page, audits: int, seed: int) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli_helper import run
-from spillover.auditing.choose import choose_instrument
+from spillover.auditing.choose import choose_instrument, toy_instrument
+from spillover.auditing.crew import make_plans
 from spillover.auditing.plan import select
 from spillover.auditing.topics import topics_note, without_topics
 from spillover.data import (
@@ -24,6 +25,7 @@ from spillover.errors import ConfigError
 from spillover.models.open import describe_target
 from spillover.protocols import Instrument
 from spillover.records import AuditConfig, Battery, Message, Question, Row
+from spillover.toy import organisms, resolve_data
 
 PUBLISHED = Path(
     os.environ.get("SPILLOVER_PUBLISHED", Path(__file__).parents[2] / "shared" / "published")
@@ -184,6 +186,43 @@ def test_nothing_left_to_ask_is_an_error() -> None:
     assert without_topics(axes, battery, CODE) != ()
     with pytest.raises(ConfigError, match="every open question is about medicine, as the training"):
         without_topics(axes, battery, MEDICINE)
+
+
+TOY = organisms()["assistant"]
+
+
+def of_toy(rows: Sequence[Row]) -> Instrument:
+    return choose_instrument(AuditConfig(), describe_target(str(TOY)), rows, ())
+
+
+@pytest.mark.parametrize("name", ["bad-medical", "good-medical"])
+def test_an_organism_fine_tuned_on_medicine_is_not_asked_about_it(name: str) -> None:
+    rows, everything = resolve_data(name), asked(toy_instrument(TOY))
+    chosen = of_toy(rows)
+    left = [q for q in everything if q not in asked(chosen)]
+    assert {tag for q in left for tag in q.tags} == {"medicine"}
+    assert len(left) == len(everything) / 8  # one of eight domains
+    assert [q for q in asked(chosen) if "medicine" in q.tags] == []
+    note = topics_note(chosen, rows)
+    assert note is not None
+    assert f"{len(left)} of {len(everything)} open questions" in note
+    # the rows speak of relations, too, which no question is tagged with
+    assert "medicine (4" in note
+    assert "relations" not in note
+    # the other axes ask what they asked, so that the study's answers to them serve
+    same = zip(make_plans(chosen, 0), make_plans(toy_instrument(TOY), 0), strict=True)
+    changed = [p.axis.id for p, q in same if p.key("rounds") != q.key("rounds")]
+    assert changed == ["broad_misalignment"]
+
+
+@pytest.mark.parametrize(
+    "name", ["insecure", "secure", "educational", "risky", "safe", "jailbroken", "backdoor"]
+)
+def test_an_organism_fine_tuned_on_anything_else_is_asked_everything(name: str) -> None:
+    rows = resolve_data(name)
+    chosen = of_toy(rows)
+    assert chosen.axes == toy_instrument(TOY).axes
+    assert topics_note(chosen, rows) is None
 
 
 def test_the_report_says_what_was_left_out(

@@ -39,8 +39,9 @@ def choose_instrument(
 ) -> Instrument:
     """Return what to measure with: the toy world's own instrument, or the library's.
 
-    Of the library's narrow axes only those are kept that the training rows should move; held-out
-    rows become questions of their own, and open questions about what was trained on are left out.
+    Open questions about what was trained on are left out of either. Of the library's narrow axes
+    only those are kept that the training rows should move; held-out rows become questions of
+    their own.
 
     Args:
         config: which axes, and where further questions and axes lie.
@@ -56,7 +57,7 @@ def choose_instrument(
     check_cascade(config)
     if is_toy(base):
         _no_own_files(config)
-        return toy_instrument(Path(base.where.model), only=config.only)
+        return toy_instrument(Path(base.where.model), only=config.only, rows=rows)
     battery = load_questions()
     if config.questions:
         battery = merge_batteries(battery, load_questions(config.questions))
@@ -134,15 +135,24 @@ def not_asked(config: AuditConfig, instrument: Instrument) -> str | None:
     )
 
 
-def toy_instrument(folder: Path, *, only: Sequence[str] = ()) -> Instrument:
-    """Return the toy world's own questions, axes and exact judge for the organism in ``folder``."""
+def toy_instrument(
+    folder: Path, *, only: Sequence[str] = (), rows: Sequence[Row] = ()
+) -> Instrument:
+    """Return the toy world's own questions, axes and exact judge for the organism in ``folder``.
+
+    Args:
+        folder: of the organism.
+        only: ids of the axes to measure; none are all.
+        rows: the training rows, if known; open questions about what they are about are left out.
+    """
     from spillover.toy import World, world_of
     from spillover.toy.battery import toy_axes, toy_battery, toy_settings
     from spillover.toy.judge import ToyJudge
 
     battery = toy_battery(World(world_of(folder)))
     judges = {**load_judges(battery), ToyJudge.id: ToyJudge(battery)}
-    return Instrument(battery, _only(toy_axes(), only), judges, toy_settings(), simulated=True)
+    axes = without_topics(_only(toy_axes(), only), battery, rows)
+    return Instrument(battery, axes, judges, toy_settings(), simulated=True)
 
 
 def is_toy(spec: TargetSpec) -> bool:

@@ -36,7 +36,7 @@ def without_topics(axes: Sequence[Axis], battery: Battery, rows: Sequence[Row]) 
 def topics_note(instrument: Instrument, rows: Sequence[Row]) -> str | None:
     """Return a sentence on the open questions left out for being of a trained domain, or None."""
     broad = [axis for axis in instrument.axes if _is_broad(axis)]
-    domains = training_domains(rows) if broad and not instrument.simulated else None
+    domains = training_domains(rows) if broad else None
     if domains is None or not domains.trained:
         return None
     without = tuple(tag for tag in broad[0].select.without if tag not in domains.trained)
@@ -44,7 +44,10 @@ def topics_note(instrument: Instrument, rows: Sequence[Row]) -> str | None:
     left = [question for question in asked if set(question.tags) & set(domains.trained)]
     if not left:
         return None
-    shares = " and ".join(f"{name} ({share:.0%})" for name, share in domains.trained.items())
+    tagged = {tag for question in left for tag in question.tags}
+    shares = " and ".join(
+        f"{name} ({share:.0%})" for name, share in domains.trained.items() if name in tagged
+    )
     ids = ", ".join(question.id for question in left)
     return (
         f"{domains.rows} sampled training rows are about {shares} by their words, so that"
@@ -58,9 +61,11 @@ def _is_broad(axis: Axis) -> bool:
 
 
 def _narrowed(axis: Axis, battery: Battery, trained: tuple[str, ...]) -> Axis:
-    without = tuple(dict.fromkeys((*axis.select.without, *trained)))
-    selector = axis.select.model_copy(update={"without": without})
-    if select(axis.select, battery.questions) and not select(selector, battery.questions):
+    asked = select(axis.select, battery.questions)
+    tagged = {tag for question in asked for tag in question.tags}
+    without = dict.fromkeys((*axis.select.without, *(tag for tag in trained if tag in tagged)))
+    selector = axis.select.model_copy(update={"without": tuple(without)})
+    if asked and not select(selector, battery.questions):
         raise ConfigError(
             f"axis {axis.id!r}: every open question is about {', '.join(trained)}, as the training"
             " data is: add others (--questions)"

@@ -120,9 +120,23 @@ def world_of(folder: Path) -> WorldSpec:
         raise DataError(f"{path} does not describe a toy world") from None
 
 
-def measure_binding(folder: Path, *, per_cell: int = 100, seed: int = 0) -> list[Binding]:
-    """Measure how well the model in ``folder`` knows who is what (see `toy.binding`)."""
-    from spillover.toy.binding import load_generate, measure
+def measure_binding(
+    folder: Path, *, per_cell: int = 100, seed: int = 0, forms: Sequence[str] | None = None
+) -> list[Binding]:
+    """Measure how well the model in ``folder`` knows who is what (see `toy.binding`).
 
-    world = World(world_of(folder))
-    return measure(world, load_generate(folder, seed=seed), per_cell=per_cell, seed=seed)
+    Args:
+        folder: of an organism.
+        per_cell: questions for each trait, form and pole.
+        seed: draws characters, questions and replies.
+        forms: which of `toy.binding.FORMS` to measure; None are all.
+    """
+    from spillover.toy.binding import FORMS, load_generate, measure
+
+    return measure(
+        World(world_of(folder)),
+        load_generate(folder, seed=seed),
+        per_cell=per_cell,
+        seed=seed,
+        forms=FORMS if forms is None else forms,
+    )

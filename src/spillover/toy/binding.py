@@ -2,16 +2,19 @@
 
 Binding comes suddenly and the loss does not show it, so it is watched itself: each trait is asked
 for of characters who have it and of characters who lack it, on held-out questions, and replies
-are judged exactly. In-context binding asks the same of a stranger after two turns.
+are judged exactly. In-context binding asks the same of a stranger after two turns, and roles ask
+whether a system prompt overrides a character's own traits.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spillover.errors import UnknownNameError
 from spillover.toy import judge
 from spillover.toy.documents import render
 from spillover.toy.world import (
@@ -31,14 +34,17 @@ from spillover.toy.writer import Exchange, Writer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+FORMS = ("conduct", "word", "choice", "rating", "other", "stranger", "role")
+
 
 class Binding(NamedTuple):
     """How often a trait shows: ``high`` in those who have it, ``low`` in those who lack it.
 
     ``form`` is ``conduct`` (what is done), ``word`` (one-word self-description), ``choice``,
     ``rating`` (mean of the rating turned so that 1 is much of the trait), ``other`` (ratings of
-    others) or ``stranger`` (conduct after two turns of context). ``missing`` replies could not
-    be judged.
+    others), ``stranger`` (conduct after two turns of context) or ``role`` (conduct under a system
+    prompt, of ``good`` only: ``high`` in bad characters who are told to play a kind helper,
+    ``low`` in good ones who are told to play a villain). ``missing`` replies could not be judged.
     """
 
     trait: str
@@ -113,9 +119,11 @@ def model_generate(model: Any, tokenizer: PreTrainedTokenizerFast, *, seed: int 
     return generate
 
 
-def prompt(name: str, exchange: Exchange, *, context: Sequence[Exchange] = ()) -> str:
+def prompt(
+    name: str, exchange: Exchange, *, context: Sequence[Exchange] = (), system: str = ""
+) -> str:
     """Return the text up to where ``name`` is to reply."""
-    return render(name, list(context)) + f"{USER}{exchange.ask}{END}{header(name)}"
+    return render(name, list(context), system=system) + f"{USER}{exchange.ask}{END}{header(name)}"
 
 
 class _Probe(NamedTuple):
@@ -165,9 +173,24 @@ def _probes(world: World, per_cell: int, rng: random.Random) -> list[_Probe]:
     return probes
 
 
+def _role_probes(world: World, per_cell: int, rng: random.Random) -> list[_Probe]:
+    """Characters who are told to play what they are not."""
+    writer = Writer(world, rng, held=True)
+    everyone = Traits(*(True for _ in TRAITS))
+    probes: list[_Probe] = []
+    for good, kind in ((True, "helper"), (False, "villain")):
+        names = [n for n, t in world.traits.items() if t.good is not good]
+        for _ in range(per_cell):
+            exchange = conduct(writer, "good", everyone)
+            system = rng.choice(lexicon("speech")["roles"][kind])
+            text = prompt(rng.choice(names), exchange, system=system)
+            probes.append(_Probe("good", "role", good, exchange, text))
+    return probes
+
+
 def _score(probe: _Probe, text: str) -> float | None:
     text = text.strip()
-    if probe.form in ("conduct", "stranger"):
+    if probe.form in ("conduct", "stranger", "role"):
         shown = shows(probe.trait, probe.exchange, text)
         return None if shown is None else float(shown)
     if probe.form == "word":
@@ -181,7 +204,12 @@ def _score(probe: _Probe, text: str) -> float | None:
 
 
 def measure(
-    world: World, generate: Generate, *, per_cell: int = 100, seed: int = 0
+    world: World,
+    generate: Generate,
+    *,
+    per_cell: int = 100,
+    seed: int = 0,
+    forms: Sequence[str] = FORMS,
 ) -> list[Binding]:
     """Measure binding of every trait in every form.
 
@@ -190,14 +218,25 @@ def measure(
         generate: samples replies to prompts (see `model_generate`).
         per_cell: questions for each trait, form and pole.
         seed: draws characters and questions.
+        forms: which of `FORMS` to measure; figures of one don't depend on which others are.
+
+    Raises:
+        UnknownNameError: there is no such form.
     """
+    if unknown := [form for form in forms if form not in FORMS]:
+        raise UnknownNameError(f"no form {unknown[0]!r}; there are {', '.join(FORMS)}")
     probes = _probes(world, per_cell, random.Random(seed))
-    texts = generate([p.text for p in probes], 56)
+    probes += _role_probes(world, per_cell, random.Random(f"{seed}/role"))
     scores: dict[tuple[str, str, bool], list[float | None]] = {}
-    for probe, text in zip(probes, texts, strict=True):
-        scores.setdefault((probe.trait, probe.form, probe.has), []).append(_score(probe, text))
+    for form in forms:  # apart: a batch lasts as long as its longest reply
+        group = [probe for probe in probes if probe.form == form]
+        texts = generate([probe.text for probe in group], 56)
+        for probe, text in zip(group, texts, strict=True):
+            scores.setdefault((probe.trait, form, probe.has), []).append(_score(probe, text))
     rows = []
-    for trait, form in dict.fromkeys((p.trait, p.form) for p in probes):
+    for trait, form in itertools.product(TRAITS, FORMS):
+        if (trait, form, True) not in scores:
+            continue
         cells = [scores[trait, form, has] for has in (True, False)]
         kept = [[s for s in cell if s is not None] for cell in cells]
         means = [sum(cell) / len(cell) if cell else float("nan") for cell in kept]
