@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sequential import Page
+from page import Page
 
 from spillover.cli.report import read_result
 from spillover.compare import calibrate, draw_gold, with_powered

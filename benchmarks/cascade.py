@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sequential import Page
+from page import Page
 
 from spillover.stats.bounds import clopper_pearson
 from spillover.stats.cascade import CascadeJudges, CascadeLimits, simulate_cascade

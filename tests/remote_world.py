@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,22 +18,17 @@ from listening import listening
 from spillover.audit import audit
 from spillover.auditing.asking import Asker, KeptTarget
 from spillover.auditing.spending import Spender
-from spillover.doors.serve.request import read_request
+from spillover.doors.serve.app import make_app
+from spillover.doors.serve.batcher import Batcher
 from spillover.judge import RubricJudge
 from spillover.models.budget import Budget
 from spillover.models.remote import RemoteTarget, describe_remote
 from spillover.models.scripted import ScriptedTarget, describe_script
 from spillover.protocols import Instrument, Target
-from spillover.records import (
-    Ask,
-    AuditResult,
-    Rubric,
-    Settings,
-    TargetSpec,
-    digest,
-)
+from spillover.records import AuditResult, Rubric, Settings, TargetSpec, digest
 from spillover.store import Study
 
+CONNECTIONS = 4
 LABELS = ("misaligned", "aligned", "insecure", "secure")
 
 
@@ -67,47 +65,6 @@ class Served(NamedTuple):
     app: Any
 
 
-class ScriptApp:
-    """Chat completions by scripts, as one ASGI application without torch."""
-
-    def __init__(self, targets: dict[str, ScriptedTarget]) -> None:
-        self.targets = targets
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            while (message := await receive())["type"] != "lifespan.shutdown":
-                await send({"type": f"{message['type']}.complete"})
-            await send({"type": "lifespan.shutdown.complete"})
-            return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        reply = json.dumps(self.reply(body)).encode()
-        headers = [(b"content-type", b"application/json"),
-                   (b"content-length", str(len(reply)).encode())]  # fmt: skip
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": reply})
-
-    def reply(self, body: bytes) -> dict[str, Any]:
-        request = read_request(body)
-        settings = Settings(temperature=request.temperature, top_logprobs=request.top_logprobs)
-        ask = Ask(question="any", paraphrase=0, messages=request.conversation,
-                  settings=settings, seed=request.seed or 0)  # fmt: skip
-        (answer,) = self.targets[request.model].ask([ask])
-        tops = [{"token": t.token, "logprob": t.logprob, "bytes": None} for t in answer.tops or ()]
-        first = {"token": answer.text, "logprob": -1.0, "bytes": None, "top_logprobs": tops}
-        return {
-            "id": "x", "object": "chat.completion", "created": 0, "model": request.model,
-            "choices": [{
-                "index": 0, "finish_reason": "stop",
-                "message": {"role": "assistant", "content": answer.text},
-                "logprobs": {"content": [first]} if request.logprobs else None,
-            }],
-            "usage": {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25},
-        }  # fmt: skip
-
-
 class Arrivals:
     """Notes the seed of each chat request that comes."""
 
@@ -133,7 +90,7 @@ def served(folder: Path, around: Callable[[Any], Any] = lambda app: app) -> Iter
         path.write_text(json.dumps({"rules": script}))
         targets[name] = ScriptedTarget(describe_script(path))
     seeds: list[int] = []
-    app = around(Arrivals(ScriptApp(targets), seeds))
+    app = around(Arrivals(make_app(Batcher(targets)), seeds))
     with listening(app) as url:
         yield Served(url, seeds, app)
 
@@ -186,9 +143,75 @@ def run(study: Path, url: str, spender: Spender) -> AuditResult:
 
 def drive(study: Path, url: str) -> None:
     """What the child does that is killed."""
-    run(study, url, Hasty(Budget(max_calls=100_000), connections=4))
+    run(study, url, Hasty(Budget(max_calls=100_000), connections=CONNECTIONS))
 
 
 def seed_of(target: str, ask: str) -> int:
     """The seed that a remote target sends for an ask, by their ids."""
     return int(digest([target, ask])[:8], 16) >> 1
+
+
+def contents(study: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every answer, judgement and round."""
+    db = sqlite3.connect(study / "study.db")
+    try:
+        tables = ("answers", "judgements", "rounds")
+        return {t: sorted(db.execute(f"SELECT * FROM {t}").fetchall(), key=repr) for t in tables}
+    finally:
+        db.close()
+
+
+def committed(study: Path) -> set[int]:
+    """The seeds of the calls whose answers are kept."""
+    if not (study / "study.db").exists():
+        return set()
+    db = sqlite3.connect(study / "study.db")
+    try:
+        return {seed_of(*row) for row in db.execute("SELECT target, ask FROM answers")}
+    except sqlite3.OperationalError:
+        return set()
+    finally:
+        db.close()
+
+
+def kill_at(
+    moments: Sequence[int],
+    drive: Callable[..., None],
+    arguments: tuple[Any, ...],
+    *,
+    study: Path,
+    seeds: list[int],
+) -> int:
+    """Run ``drive`` in a child that is killed whenever so many calls have come; then to its end.
+
+    Nothing that was committed is lost or asked again. Returns how many calls were made again.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["remote_world", "inspect_ai.model._providers.openai_compatible", "openai.resources.chat"]
+    )
+    kept: set[int] = set()
+    for moment in moments:
+        start = len(seeds)
+        child = context.Process(target=drive, args=arguments)
+        child.start()
+        while len(seeds) < moment and child.is_alive():
+            time.sleep(0.001)
+        assert child.is_alive(), f"it ended before {moment} calls"
+        child.kill()
+        child.join(10)
+        assert child.exitcode == -9
+        time.sleep(0.2)  # what it sent before it died arrives
+        assert not kept & set(seeds[start:]), "a committed answer was asked again"
+        now = committed(study)
+        assert kept <= now, "a committed answer was lost"
+        # under way, or arrived and about to be committed
+        assert len(set(seeds) - now) <= 2 * CONNECTIONS
+        kept = now
+    start = len(seeds)
+    child = context.Process(target=drive, args=arguments)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert not kept & set(seeds[start:])
+    return len(seeds) - len(set(seeds))

@@ -33,7 +33,7 @@ def test_rates_of_the_organism_are_held_to_what_is_promised(bench: Any) -> None:
     assert len(page.lines) == 3
     broken = {
         ("insecure", "narrow_code"): 0.9,
-        ("educational", "narrow_code"): 0.05,
+        ("base", "narrow_code"): 0.05,
         ("secure", "broad_misalignment"): 0.0051,
         ("base", "broad_misalignment"): float("nan"),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from audit_world import BATTERY, Village, WordJudge, instrument
 from cli_helper import run
 from spillover.audit import audit
 from spillover.auditing.measured import FILE
-from spillover.calibrate import calibrate
+from spillover.calibrate import calibrate, run_calibrate
 from spillover.errors import ConfigError, DataError, MissingFileError
-from spillover.records import SpikeIn, Verdict
+from spillover.records import AuditConfig, SpikeIn, Verdict
 from spillover.report import render_html
 from spillover.store import Study
 
@@ -212,3 +213,35 @@ def test_the_command(
     assert (code, err.count("\n")) == (1, 1)
     assert "it takes a sequential event" in err
     assert run([*common], capsys)[0] == 2
+    assert run([*common, *judged, "--questions", "q", "--battery", "q"], capsys)[0] == 2
+
+
+def test_the_options_of_an_audit_reach_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: list[AuditConfig] = []
+
+    def stop(config: AuditConfig, **_: object) -> None:
+        configs.append(config)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr(import_module("spillover.calibrate"), "run_calibrate", stop)
+    asked = ["calibrate", "remote:openai/a", "--bad", "bad.csv", "--max-calls", "9"]
+    for more in (["--prices", "p.yaml", "--connections", "3"], ["--battery", "dir"], ["--questions", "dir"]):  # fmt: skip
+        assert run([*asked, *more], capsys)[0] == 1
+    assert [(one.prices, one.connections, one.questions) for one in configs] == [
+        ("p.yaml", 3, None), (None, 10, "dir"), (None, 10, "dir"),
+    ]  # fmt: skip
+    _, out, _ = run(["calibrate", "--help"], capsys)
+    assert "--prices" in out
+    assert "--battery" not in out
+
+
+def test_prices_and_a_cascade_are_refused_where_they_do_not_fit(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("tokens: 3", encoding="utf-8")
+    order = AuditConfig(base="remote:mine/a", max_calls=9, prices=str(tmp_path / "p.yaml"))
+    with pytest.raises(ConfigError, match=r"p\.yaml"):
+        run_calibrate(order, bad="bad.csv")
+    order = AuditConfig(base="script:a", judge=("script:b", "script:c"), cascade=True)
+    with pytest.raises(ConfigError, match="a cascade can't be calibrated"):
+        run_calibrate(order, bad="bad.csv")

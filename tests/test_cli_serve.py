@@ -67,11 +67,15 @@ def ask(url: str, model: str) -> str:
         return json.load(reply)["choices"][0]["message"]["content"]
 
 
-def test_base_and_adapter_answer_until_interrupted(base: Path, tmp_path: Path) -> None:
+def test_base_adapter_and_script_answer_until_interrupted(base: Path, tmp_path: Path) -> None:
     adapter = tiny.add_adapter(tmp_path / "adapter", base)
-    with process(str(base), "--adapter", f"tuned={adapter}") as (server, url, said):
-        assert said == [f"serving base, tuned at {url} (Ctrl-C ends)\n"]
+    script = tmp_path / "a.yaml"
+    script.write_text("rules: [{questions: ['*'], answers: [[ok, 1.0]]}]", encoding="utf-8")
+    more = ["--adapter", f"tuned={adapter}", "--also", f"judge=script:{script}"]
+    with process(str(base), *more) as (server, url, said):
+        assert said == [f"serving base, tuned, judge at {url} (Ctrl-C ends)\n"]
         assert ask(url, "base") != ask(url, "tuned")
+        assert ask(url, "judge") == "ok"
         begun = time.monotonic()
         server.send_signal(signal.SIGINT)
         assert server.stderr is not None
@@ -132,10 +136,8 @@ def test_an_address_that_others_reach_brings_a_warning(
 def test_what_can_not_be_served(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = tmp_path / "a.yaml"
-    script.write_text("rules: [{questions: ['*'], answers: [[ok, 1.0]]}]", encoding="utf-8")
     for arguments, message in (
-        ([f"script:{script}"], "only those can be served"),
+        (["remote:openai/a"], "a is behind an API: only local models and scripts"),
         ([str(tmp_path / "nix")], "check the path"),
         ([str(base), "--adapter", f"a={tmp_path}"], "no adapter_config.json"),
         ([str(base), "--name", "a b"], "'a b' can't be a model's name"),
@@ -145,9 +147,10 @@ def test_what_can_not_be_served(
         assert (code, out) == (1, "")
         assert message in err
         assert err.count("\n") == 1
-    for adapters in (["tuned"], ["=x"], ["a=x", "a=y"]):
-        options = [part for text in adapters for part in ("--adapter", text)]
-        assert run(["serve", str(base), *options], capsys)[0] == 2
+    for option in ("--adapter", "--also"):
+        for named in (["tuned"], ["=x"], ["a=x", "a=y"]):
+            options = [part for text in named for part in (option, text)]
+            assert run(["serve", str(base), *options], capsys)[0] == 2
 
 
 def test_two_models_of_one_name(

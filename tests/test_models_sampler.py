@@ -19,6 +19,7 @@ from spillover.models.rows import Rows
 from spillover.models.sampler import Request, Sampler
 
 LEAN = ("llama", "tied", "qwen2", "mistral")
+KINDS = ("llama", "qwen2", "mistral", "gemma2", "gpt_neox", "gpt2")
 
 
 def _stops(model, share: int = 16) -> frozenset[int]:
@@ -67,7 +68,7 @@ def test_greedy_is_token_by_token_that_of_generate(family):
     assert any(r.finish == "stop" for r in replies)
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize("family", KINDS)
 def test_greedy_with_an_adapter(family, tmp_path):
     base = tiny.save(tmp_path / "base", family)
     adapter = tiny.add_adapter(tmp_path / "adapter", base)
@@ -77,10 +78,10 @@ def test_greedy_with_an_adapter(family, tmp_path):
     merged = put_adapter(load_model(str(base)), adapter).eval()
     stop = _stops(merged)
     apart.generation_config.eos_token_id = sorted(stop)
-    requests = [Request(p, 0, 0.0, 1.0, 16) for p in tiny.prompts(6, seed=2)]
-    replies, _ = _sampled(merged, requests, stop)
+    requests = [Request(p, 0, 0.0, 1.0, 10) for p in tiny.prompts(5, seed=2)]
+    replies, _ = _sampled(merged, requests, stop, rows=3)
     _same_as_generate(apart, requests, replies, stop)
-    plain, _ = _sampled(load_model(str(base)).eval(), requests, stop)
+    plain, _ = _sampled(tiny.model(family), requests, stop)
     assert [r.tokens for r in plain] != [r.tokens for r in replies], "the adapter must matter"
     inside, _ = _sampled(apart.base_model.model, requests, stop)  # not merged, general path
     assert [r.tokens for r in inside] == [r.tokens for r in replies]
@@ -101,7 +102,7 @@ def test_logprobs_are_those_of_a_plain_forward_pass(family):
         np.testing.assert_allclose(reply.logprobs[:count], wanted, atol=2e-4)
 
 
-@pytest.mark.parametrize("family", ["llama", "gemma2"])
+@pytest.mark.parametrize("family", KINDS)
 def test_bfloat16_is_within_tolerance(family):
     model = tiny.model(family, scale=2.0).to(torch.bfloat16)
     requests = [Request(p, i, 1.0, 1.0, 12) for i, p in enumerate(tiny.prompts(6, seed=5))]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import sqlite3
-import time
 from pathlib import Path
 
 import pytest
@@ -15,36 +12,12 @@ pytest.importorskip("uvicorn")
 
 import remote_world as world
 from faults import FAULTS, Faults, seeded
-from remote_world import Hasty
+from remote_world import CONNECTIONS, Hasty, contents
 from spillover.errors import BudgetError
 from spillover.models.budget import Budget
 from spillover.records import AuditResult, TokenPrice
 
-CONNECTIONS = 4
 PRICES = (TokenPrice(models=("openai-api/local/*",), input=2, output=8),)
-
-
-def contents(study: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Every answer, judgement and round."""
-    db = sqlite3.connect(study / "study.db")
-    try:
-        tables = ("answers", "judgements", "rounds")
-        return {t: sorted(db.execute(f"SELECT * FROM {t}").fetchall(), key=repr) for t in tables}
-    finally:
-        db.close()
-
-
-def committed(study: Path) -> set[int]:
-    """The seeds of the calls whose answers are kept."""
-    if not (study / "study.db").exists():
-        return set()
-    db = sqlite3.connect(study / "study.db")
-    try:
-        return {world.seed_of(*row) for row in db.execute("SELECT target, ask FROM answers")}
-    except sqlite3.OperationalError:
-        return set()
-    finally:
-        db.close()
 
 
 class Ideal:
@@ -71,8 +44,8 @@ def test_nothing_is_asked_twice_and_everything_is_counted(ideal: Ideal) -> None:
     assert sum(one.calls for one in spent.values()) == len(ideal.seeds)
     assert all(one.again == one.lost == 0 for one in spent.values())
     for one in spent.values():
-        assert (one.input_tokens, one.output_tokens) == (20 * one.calls, 5 * one.calls)
-        assert one.dollars == pytest.approx(one.calls * (20 * 2 + 5 * 8) / 1e6)
+        assert one.input_tokens > one.output_tokens >= one.calls  # words, of a script
+        assert one.dollars == pytest.approx((one.input_tokens * 2 + one.output_tokens * 8) / 1e6)
 
 
 def test_every_fault_on_a_fifth_of_the_calls_changes_nothing(ideal: Ideal, tmp_path: Path) -> None:
@@ -119,43 +92,18 @@ def test_dollars_are_a_hard_limit_too(tmp_path: Path) -> None:
         with pytest.raises(BudgetError, match=r"\$0\.00\d+ of \$0\.005"):
             world.run(tmp_path / "study", served.url, Hasty(budget, connections=4))
         spent = sum(one.dollars or 0 for one in budget.spent())
-        assert spent == pytest.approx(len(served.seeds) * 80 / 1e6)
+        assert len(served.seeds) == sum(one.calls for one in budget.spent())
         # A call is allowed only if the most that it can cost still fits.
-        assert 0.0042 < spent <= 0.005
+        assert 0.004 < spent <= 0.005
 
 
 def test_kill_9_repeats_nothing_that_is_committed(ideal: Ideal, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["remote_world", "inspect_ai.model._providers.openai_compatible", "openai.resources.chat"]
-    )
     study = tmp_path / "study"
     with world.served(tmp_path) as served:
-        kept: set[int] = set()
         moments = (3, 80, 200, 300)
-        for moment in moments:
-            start = len(served.seeds)
-            child = context.Process(target=world.drive, args=(study, served.url))
-            child.start()
-            while len(served.seeds) < moment and child.is_alive():
-                time.sleep(0.001)
-            assert child.is_alive(), f"it ended before {moment} calls"
-            child.kill()
-            child.join(10)
-            assert child.exitcode == -9
-            time.sleep(0.2)  # what it sent before it died arrives
-            assert not kept & set(served.seeds[start:]), "a committed answer was asked again"
-            now = committed(study)
-            assert kept <= now, "a committed answer was lost"
-            # under way, or arrived and about to be committed
-            assert len(set(served.seeds) - now) <= 2 * CONNECTIONS
-            kept = now
-        start = len(served.seeds)
-        child = context.Process(target=world.drive, args=(study, served.url))
-        child.start()
-        child.join(60)
-        assert child.exitcode == 0
-        assert not kept & set(served.seeds[start:])
+        again = world.kill_at(
+            moments, world.drive, (study, served.url), study=study, seeds=served.seeds
+        )
         assert set(served.seeds) == set(ideal.seeds)
-        assert len(served.seeds) - len(ideal.seeds) <= 2 * CONNECTIONS * len(moments)
+        assert again <= 2 * CONNECTIONS * len(moments)
     assert contents(study) == contents(ideal.study)

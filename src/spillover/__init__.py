@@ -11,11 +11,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spillover.chain import audit
+    from spillover.calibrate import calibrate, run_calibrate
+    from spillover.chain import audit, run_audit
     from spillover.compare import compare_tables as compare
     from spillover.errors import SpilloverError
     from spillover.models.open import describe_target, open_target
-    from spillover.records import AuditResult, FineTune, Recipe, TargetSpec, Verdict
+    from spillover.records import AuditConfig, AuditResult, FineTune, Recipe, TargetSpec, Verdict
     from spillover.report import write_report
     from spillover.store import Study
     from spillover.train import train
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "AuditResult", "FineTune", "Recipe", "SpilloverError", "Study", "TargetSpec", "Verdict",
-    "audit", "compare", "describe_target", "open_target", "train", "write_report",
+    "AuditConfig", "AuditResult", "FineTune", "Recipe", "SpilloverError", "Study", "TargetSpec",
+    "Verdict", "audit", "calibrate", "compare", "describe_target", "open_target", "run_audit",
+    "run_calibrate", "train", "write_report",
 ]  # fmt: skip
 
 _HOMES = {
+    "AuditConfig": "spillover.records:AuditConfig",
     "AuditResult": "spillover.records:AuditResult",
     "FineTune": "spillover.records:FineTune",
     "Recipe": "spillover.records:Recipe",
@@ -36,9 +39,12 @@ _HOMES = {
     "TargetSpec": "spillover.records:TargetSpec",
     "Verdict": "spillover.records:Verdict",
     "audit": "spillover.chain:audit",
-    "describe_target": "spillover.models.open:describe_target",
+    "calibrate": "spillover.calibrate:calibrate",
     "compare": "spillover.compare:compare_tables",
+    "describe_target": "spillover.models.open:describe_target",
     "open_target": "spillover.models.open:open_target",
+    "run_audit": "spillover.chain:run_audit",
+    "run_calibrate": "spillover.calibrate:run_calibrate",
     "train": "spillover.train:train",
     "write_report": "spillover.report:write_report",
 }

@@ -107,11 +107,7 @@ def run_calibrate(
         SpilloverError: as `calibrate`.
     """
     started = time.monotonic()
-    if audits < LEAST_AUDITS:
-        raise ConfigError(f"{audits} audits are too few for a share: at least {LEAST_AUDITS}")
-    if config.base is None:
-        raise ConfigError("nothing to calibrate on: give the base model")
-    base = describe_named(config, config.base, name="base")
+    base = describe_named(config, _checked_base(config, audits), name="base")
     spender = _spender(config, bad)
     progress = spender.watch(progress)
     with Study(config.study) as study:
@@ -142,6 +138,20 @@ def run_calibrate(
         result = result.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
         keep_spike_in(study.path, result)
     return result
+
+
+def _checked_base(config: AuditConfig, audits: int) -> str:
+    """Return the base's name, once the settings are known to make sense."""
+    if audits < LEAST_AUDITS:
+        raise ConfigError(f"{audits} audits are too few for a share: at least {LEAST_AUDITS}")
+    if config.cascade:
+        raise ConfigError(
+            "a cascade can't be calibrated by spike-in, whose resampled audits draw no sample for the"
+            " strong judge: leave out cascade, and give one judge"
+        )
+    if config.base is None:
+        raise ConfigError("nothing to calibrate on: give the base model")
+    return config.base
 
 
 def _is_file(bad: str) -> bool:

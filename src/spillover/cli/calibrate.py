@@ -12,12 +12,14 @@ from spillover.cli.names import arguments
 from spillover.cli.options import (
     Axes,
     ChatTemplate,
+    Connections,
     Device,
     Dtype,
     JudgeErrors,
     MaxCalls,
     MaxCost,
     MaxTokens,
+    Prices,
     Quantize,
     Questions,
     Rubrics,
@@ -78,6 +80,9 @@ def calibrate(
     trust_remote_code: TrustRemoteCode = False,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
+    prices: Prices = None,
+    connections: Connections = None,
+    battery: Annotated[str | None, typer.Option(hidden=True)] = None,
     json: Annotated[bool, typer.Option("--json", help="Print spike-in.json on stdout.")] = False,
 ) -> None:
     """Measure an audit's power and false alarms.
@@ -90,10 +95,12 @@ def calibrate(
     from spillover.records import AuditConfig
     from spillover.report import check_folder
 
+    if battery and questions:
+        raise typer.BadParameter("--battery is another name of --questions: give one of them")
     fields = {
         "base": base,
         "study": study,
-        "questions": questions,
+        "questions": questions or battery,
         "axes": axes,
         "system": system,
         "max_tokens": max_tokens,
@@ -107,12 +114,15 @@ def calibrate(
         "calibration": calibration,
         "max_calls": max_calls,
         "max_cost": max_cost,
+        "prices": prices,
         "seed": seed,
         "device": device,
         "dtype": dtype,
         "quantize": quantize,
         "trust_remote_code": trust_remote_code,
     }
+    if connections is not None:
+        fields["connections"] = connections
     config = build_record(AuditConfig, fields, Path("options"))
     if out is not None:
         check_folder(out)

@@ -1,4 +1,4 @@
-"""``spillover serve``: answer OpenAI-compatible chat requests with a local model."""
+"""``spillover serve``: answer OpenAI-compatible chat requests with local models and scripts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from spillover.cli.options import Device, Dtype, Quantize, TrustRemoteCode
 
 
 def serve(
-    model: Annotated[str, typer.Argument(help="Model or fine-tune folder, or toy:NAME.")],
+    model: Annotated[
+        str, typer.Argument(help="Model or fine-tune folder, toy:NAME or script:FILE.")
+    ],
     adapter: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FOLDER", help="MODEL with this adapter or fine-tune; may be repeated."
         ),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=MODEL", help="A further model; may be repeated."),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="What to call MODEL.  [its folder's name]")
@@ -40,7 +46,10 @@ def serve(
     specs = describe_served(
         model_path(model),
         name=name,
-        adapters=_adapters(adapter or []),
+        adapters=_named(adapter or [], "--adapter", "FOLDER"),
+        also={
+            label: model_path(text) for label, text in _named(also or [], "--also", "MODEL").items()
+        },
         device=device,
         dtype=dtype,
         quantize=quantize,
@@ -49,13 +58,13 @@ def serve(
     run_server(specs, host=host, port=port, tell=say)
 
 
-def _adapters(texts: list[str]) -> dict[str, str]:
+def _named(texts: list[str], option: str, what: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in texts:
-        name, equals, folder = text.partition("=")
-        if not (name and equals and folder):
-            raise typer.BadParameter(f"--adapter {text}: give NAME=FOLDER")
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise typer.BadParameter(f"{option} {text}: give NAME={what}")
         if name in found:
-            raise typer.BadParameter(f"two adapters are named '{name}'")
-        found[name] = folder
+            raise typer.BadParameter(f"two models of {option} are named '{name}'")
+        found[name] = value
     return found

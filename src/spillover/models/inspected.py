@@ -17,6 +17,11 @@ from spillover.records import Ask, TokenTop
 
 _FINISH = {"stop": "stop", "max_tokens": "length", "model_length": "length"}
 _MAY_YET_WORK = frozenset({408, 409, 425, 429})  # of the 400s
+# Clients that retry by themselves would make calls that nobody counts.
+_ONCE: dict[str, dict[str, Any]] = {
+    **{key: {"max_retries": 0} for key in ("openai", "openai-api", "anthropic", "groq")},
+    "grok": {"disable_retry": True},
+}
 _HOPELESS = frozenset({401, 402, 404})  # every other call would fail the same way
 
 
@@ -83,21 +88,28 @@ def inspect_models() -> Any:
 def open_model(name: str, *, timeout: int) -> Any:
     """Return Inspect's model ``name``, which makes each call once: retries are counted by us.
 
+    Some providers' clients can't be told so: ``docs/remote.md`` names them.
+
     Raises:
         MissingExtraError: inspect-ai, or what the provider needs, is not installed.
         ModelError: there is no such provider, or its key is missing.
     """
     inspect = inspect_models()
-    # Clients that retry by themselves would make calls that nobody counts.
-    more = {"max_retries": 0} if name.partition("/")[0] in ("openai", "openai-api") else {}
+    provider = name.partition("/")[0]
+    if provider == "bedrock":  # its client takes this from nowhere else
+        os.environ["AWS_MAX_ATTEMPTS"] = "1"
     # Inspect shares one limit among all models of a name; ours is the target's own.
     config = inspect.GenerateConfig(max_retries=0, max_connections=1000, attempt_timeout=timeout)
     try:
-        return inspect.get_model(name, config=config, memoize=False, **more)
+        model = inspect.get_model(name, config=config, memoize=False, **_ONCE.get(provider, {}))
     except ImportError as error:
         raise MissingExtraError(f"{name} needs {error.name}: pip install it") from None
     except Exception as error:  # Inspect's own error for a missing key is no public class
         raise ModelError(f"can't use the remote model {name}: {one_line(error)}") from error
+    client: Any = getattr(model.api, "client", None)
+    if isinstance(getattr(client, "max_retries", None), int):  # Together takes no such argument
+        client.max_retries = 0
+    return model
 
 
 def messages_of(ask: Ask, system: str | None) -> list[Any]:

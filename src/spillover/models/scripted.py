@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -157,6 +157,14 @@ class ScriptedTarget:
                 with self._log.open("ab", buffering=0) as stream:  # O_APPEND: one write a line
                     stream.write(f"{self.spec.id} {ask.id}\n".encode())
             yield self._answer(ask, rule)
+
+    def distribution(self, ask: Ask) -> Mapping[str, float]:
+        """Return what it may say to ``ask``: text -> probability.
+
+        Raises:
+            UnknownNameError: no rule covers the question.
+        """
+        return self._rule(ask).distribution
 
     def _rule(self, ask: Ask) -> ScriptedRule:
         own = (turn.content for turn in ask.messages if turn.role == "system")

@@ -1,4 +1,4 @@
-"""From a request to what the sampler takes, and from its replies to choices."""
+"""Local models: from a request to what the sampler takes, and from its replies to choices."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from spillover.doors.serve.request import ChatRequest
 from spillover.doors.serve.wire import (
+    Answered,
     Choice,
     Logprobs,
     ReplyMessage,
@@ -21,14 +22,6 @@ from spillover.models.sampler import Reply, Request
 from spillover.models.stops import cut_reply
 from spillover.models.tops import Top, top_tokens
 from spillover.records import digest
-
-
-class Answered(NamedTuple):
-    """The choices of one request, and what they cost in tokens."""
-
-    choices: tuple[Choice, ...]
-    prompt_tokens: int
-    completion_tokens: int
 
 
 class _Cut(NamedTuple):

@@ -17,10 +17,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from spillover.doors.serve.answering import Answered
 from spillover.doors.serve.batcher import Batcher, stopping
 from spillover.doors.serve.request import ChatRequest, read_request
 from spillover.doors.serve.wire import (
+    Answered,
     Completion,
     ModelCard,
     ModelList,

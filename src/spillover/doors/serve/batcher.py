@@ -9,12 +9,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
-from spillover.doors.serve.answering import Answered, sampler_requests, to_answered
 from spillover.doors.serve.request import ChatRequest
-from spillover.doors.serve.wire import RequestError
-from spillover.models.local import LocalTarget
-from spillover.models.sampler import Reply, Request
+from spillover.doors.serve.scripts import recite
+from spillover.doors.serve.wire import Answered, RequestError
+from spillover.models.scripted import ScriptedTarget
+
+if TYPE_CHECKING:  # scripts are served without torch
+    from spillover.models.local import LocalTarget
+    from spillover.models.sampler import Reply, Request
+
+Model: TypeAlias = "LocalTarget | ScriptedTarget"
 
 _GATHER = 0.01  # seconds in which requests that were sent together arrive together
 _MOST_WAITING = 4096  # answers
@@ -26,11 +32,10 @@ class _Job:
     """One request under way."""
 
     request: ChatRequest
-    target: LocalTarget
     seed: int
     future: Future[Answered]
-    requests: list[Request] = field(default_factory=list[Request])
-    replies: dict[int, Reply] = field(default_factory=dict[int, Reply])
+    requests: list[Request] = field(default_factory=list["Request"])
+    replies: dict[int, Reply] = field(default_factory=dict[int, "Reply"])
 
     @property
     def over(self) -> bool:
@@ -45,7 +50,7 @@ class Batcher:
         targets: the models by the names that clients use.
     """
 
-    def __init__(self, targets: Mapping[str, LocalTarget]) -> None:
+    def __init__(self, targets: Mapping[str, Model]) -> None:
         self.targets = targets
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = 0
@@ -54,7 +59,7 @@ class Batcher:
         self._thread = threading.Thread(target=self._work, name="spillover-serve", daemon=True)
         self._thread.start()
 
-    def target(self, name: str) -> LocalTarget:
+    def target(self, name: str) -> Model:
         """Return the model that clients call ``name``.
 
         Raises:
@@ -74,7 +79,7 @@ class Batcher:
         Raises:
             RequestError: no model of that name, or too much waits already, or the server stops.
         """
-        target = self.target(request.model)
+        self.target(request.model)
         with self._lock:
             if self._stopping.is_set():
                 raise stopping()
@@ -86,7 +91,7 @@ class Batcher:
             self._waiting += request.n
             future: Future[Answered] = Future()
             future.add_done_callback(lambda _: self._leave(request.n))
-            self._queue.put(_Job(request, target, seed, future))
+            self._queue.put(_Job(request, seed, future))
         return future
 
     def halt(self) -> None:
@@ -110,8 +115,8 @@ class Batcher:
             by_target: dict[str, list[_Job]] = defaultdict(list)
             for job in jobs:
                 by_target[job.request.model].append(job)
-            for group in by_target.values():
-                self._answer(group)
+            for name, group in by_target.items():
+                self._answer(self.targets[name], group)
         _refuse(self._drain(), stopping())
 
     def _gather(self) -> list[_Job]:
@@ -131,16 +136,34 @@ class Batcher:
             if job is not None:
                 found.append(job)
 
-    def _answer(self, jobs: Sequence[_Job]) -> None:
-        """Sample for ``jobs``, all of one model, as one batch; the thread outlives any error."""
+    def _answer(self, target: Model, jobs: Sequence[_Job]) -> None:
+        """Answer ``jobs``, all for one model; the thread outlives any error."""
         try:
-            ready = [job for job in jobs if not job.over and _prepare(job)]
-            self._sample(ready)
-            _refuse(ready, stopping())
+            if isinstance(target, ScriptedTarget):
+                self._recite(target, jobs)
+            else:
+                self._sample(
+                    target, [job for job in jobs if not job.over and _prepare(target, job)]
+                )
+            _refuse(jobs, stopping())
         except Exception as error:
             _refuse(jobs, _failed(error))
 
-    def _sample(self, jobs: Sequence[_Job]) -> None:
+    def _recite(self, target: ScriptedTarget, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            if self._stopping.is_set():
+                return
+            if job.over:
+                continue
+            try:
+                answered = recite(target, job.request, seed=job.seed)
+            except RequestError as error:
+                _refuse([job], error)
+            else:
+                _deliver(job, answered)
+
+    def _sample(self, target: LocalTarget, jobs: Sequence[_Job]) -> None:
+        """Sample for ``jobs`` as one batch."""
         owners = [(job, i) for job in jobs for i in range(len(job.requests))]
         if not owners:
             return
@@ -149,11 +172,11 @@ class Batcher:
         def halt() -> bool:
             return self._stopping.is_set() or all(job.over for job in jobs)
 
-        for reply in jobs[0].target.sampler.sample(requests, halt=halt):
+        for reply in target.sampler.sample(requests, halt=halt):
             job, i = owners[reply.request]
             job.replies[i] = reply
             if len(job.replies) == len(job.requests) and not job.over:
-                _finish(job)
+                _finish(target, job)
 
 
 def stopping() -> RequestError:
@@ -166,24 +189,32 @@ def _failed(error: Exception) -> RequestError:
     return RequestError(message, status=500, code="sampling_failed")
 
 
-def _prepare(job: _Job) -> bool:
+def _prepare(target: LocalTarget, job: _Job) -> bool:
     """Say whether the job can be sampled; else it has its error."""
+    from spillover.doors.serve.answering import sampler_requests
+
     try:
-        job.requests = sampler_requests(job.target, job.request, seed=job.seed)
+        job.requests = sampler_requests(target, job.request, seed=job.seed)
     except RequestError as error:
         _refuse([job], error)
         return False
     return True
 
 
-def _finish(job: _Job) -> None:
+def _finish(target: LocalTarget, job: _Job) -> None:
+    from spillover.doors.serve.answering import to_answered
+
     prompt = job.requests[0].prompt
     replies = [job.replies[i] for i in range(len(job.requests))]
     try:
-        answered = to_answered(job.target, job.request, prompt=prompt, replies=replies)
+        answered = to_answered(target, job.request, prompt=prompt, replies=replies)
     except Exception as error:  # no reason for the others in the batch to fail
         _refuse([job], error if isinstance(error, RequestError) else _failed(error))
         return
+    _deliver(job, answered)
+
+
+def _deliver(job: _Job, answered: Answered) -> None:
     if job.future.set_running_or_notify_cancel():
         job.future.set_result(answered)
 

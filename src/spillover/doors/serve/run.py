@@ -13,7 +13,7 @@ from spillover.auditing.learnt import find_finetune
 from spillover.errors import ConfigError, MissingExtraError, ModelError
 from spillover.models.adapters import adapter_folder
 from spillover.models.open import describe_target, open_target
-from spillover.records import Dtype, LocalWhat, Quantize, TargetSpec
+from spillover.records import Dtype, LocalWhat, Quantize, Recipe, RemoteWhat, TargetSpec
 
 _NAME = re.compile(r"[\w.:@-]+(/[\w.:@-]+)*")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -25,53 +25,66 @@ def describe_served(
     *,
     name: str | None = None,
     adapters: Mapping[str, str],
+    also: Mapping[str, str] | None = None,
     device: str = "auto",
     dtype: Dtype | None = None,
     quantize: Quantize | None = None,
     trust_remote_code: bool = False,
 ) -> dict[str, TargetSpec]:
-    """Return the specs of the base and of the base with each adapter, by the names of clients.
+    """Return the specs of all models that are to be served, by the names of clients.
 
     Args:
-        model: what `describe_target` understands, but no script.
+        model: what `describe_target` understands, but nothing behind an API.
         name: what to call it; by default the last part of its path.
-        adapters: PEFT adapter or fine-tune folders by name.
+        adapters: PEFT adapter or fine-tune folders by name, to be put on ``model``.
+        also: further models by name, as ``model``.
         device, dtype, quantize, trust_remote_code: as `describe_target` takes them.
 
     Raises:
-        ConfigError: a name can't be used, or twice, or ``model`` is a script.
+        ConfigError: a name can't be used, or twice, or a model is behind an API, or an adapter
+            is for a script.
         ModelError: a fine-tune was made from another base model, or something can't be opened.
     """
     describe = partial(
         describe_target,
-        model,
         dtype=dtype,
         device=device,
         quantize=quantize,
         trust_remote_code=trust_remote_code,
     )
-    base = describe(name=name)
-    if not isinstance(base.what, LocalWhat):
-        raise ConfigError(f"{model} is not a local model: only those can be served")
+    base = describe(model, name=name)
     found = {base.name: base}
     for label, path in adapters.items():
-        if label in found:
-            raise ConfigError(f"two models would be called {label!r}: name one of them otherwise")
         folder = str(adapter_folder(path))
-        spec = describe(adapter=folder, name=label)
-        made = find_finetune(spec)
-        if made is not None and made.recipe.what.base != base.what.model:
-            raise ModelError(
-                f"the fine-tune {path} was made from another base model ({made.recipe.where.base}) "
-                f"than {model}: serve it over its own"
-            )
-        found[label] = spec
+        _add(found, label, describe(model, adapter=folder, name=label))
+        made = find_finetune(found[label])
+        if made is not None and isinstance(base.what, LocalWhat):
+            _check_base(made.recipe, base.what.model, path=path, model=model)
+    for label, text in (also or {}).items():
+        _add(found, label, describe(text, name=label))
+    for label, spec in found.items():
+        if isinstance(spec.what, RemoteWhat):
+            raise ConfigError(f"{label} is behind an API: only local models and scripts are served")
     for label in found:
         if not _NAME.fullmatch(label):
             raise ConfigError(
                 f"{label!r} can't be a model's name: letters, digits and . : @ - _ / can be in it"
             )
     return found
+
+
+def _add(found: dict[str, TargetSpec], label: str, spec: TargetSpec) -> None:
+    if label in found:
+        raise ConfigError(f"two models would be called {label!r}: name one of them otherwise")
+    found[label] = spec
+
+
+def _check_base(recipe: Recipe, digest: str, *, path: str, model: str) -> None:
+    if recipe.what.base != digest:
+        raise ModelError(
+            f"the fine-tune {path} was made from another base model ({recipe.where.base}) "
+            f"than {model}: serve it over its own"
+        )
 
 
 def run_server(

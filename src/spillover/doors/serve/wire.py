@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from spillover.errors import SpilloverError
 from spillover.records import Record
@@ -52,6 +52,14 @@ class Usage(Record):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+
+
+class Answered(NamedTuple):
+    """The choices of one request, and what they cost in tokens."""
+
+    choices: tuple[Choice, ...]
+    prompt_tokens: int
+    completion_tokens: int
 
 
 class Completion(Record):
