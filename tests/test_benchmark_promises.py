@@ -27,6 +27,7 @@ def test_rates_of_the_organism_are_held_to_what_is_promised(bench: Any) -> None:
         ("secure", "narrow_code"): 0.049,
         ("base", "broad_misalignment"): 0.005,
         ("bad-medical", "narrow_code"): 0.5,
+        ("educational", "narrow_code"): 0.5,
     }
     organism.promises(page, {key: organism.Rate(v, 1000, Counter()) for key, v in kept.items()})
     assert page.kept
