@@ -17,8 +17,9 @@ from spillover.errors import ConfigError
 from spillover.models.open import describe_target
 from spillover.protocols import Instrument
 from spillover.records import Agreement, Role, Row, TargetSpec, Verdict
-from spillover.store import Study
+from spillover.store import Study, put_pace
 
+ENOUGH = 8  # answers on an axis, to say how long one takes
 Named = TargetSpec | str | Path
 
 
@@ -31,10 +32,12 @@ class Crew:
     plans: Sequence[AxisPlan]
     open: Opener
     pace: Pace
+    _base: str = ""
     _askers: dict[str, Asker] = field(default_factory=dict[str, Asker])
 
     def read_base(self, base: Part) -> None:
         """Draw the base's fixed samples on all axes, before any target is asked."""
+        self._base = base.spec.id
         for plan in self.plans:
             base.readings[plan.axis.id] = measure_base(self._lane(base, plan))
         self._finish(base)
@@ -93,6 +96,9 @@ class Crew:
             if (claim := check_claim(self._lane(part, plan), part)) is not None:
                 part.claims[plan.axis.id] = claim
         self._askers.pop(part.name).close()
+        enough = {key: one for key, one in self.pace.axes.items() if one.answers >= ENOUGH}
+        if enough and self._base:
+            put_pace(self.study.path, self._base, enough)
 
 
 def make_plans(instrument: Instrument, seed: int) -> list[AxisPlan]:
@@ -133,7 +139,7 @@ def cast(target: Named, base: Named, controls: Sequence[Named] | Mapping[str, Na
 
 def expected_answers(plans: Sequence[AxisPlan], targets: int) -> int:
     """Return how many answers an audit mostly takes; for time estimates only."""
-    return sum(plan.base_answers + targets * plan.usual_answers for plan in plans)
+    return sum(plan.base_answers + targets * plan.usual_answers for plan in plans if plan.has_judge)
 
 
 def _unique(spec: TargetSpec, name: str | None, taken: set[str]) -> TargetSpec:
