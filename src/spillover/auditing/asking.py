@@ -122,6 +122,12 @@ class Asker:
         if self._done:
             self.pace.tell(self._label, self._done, self._done)
 
+    @property
+    def draws(self) -> tuple[int, int]:
+        """Tokens that a local model has drawn, and how many of them rounding could have changed."""
+        stats = getattr(self._target, "stats", None)
+        return (0, 0) if stats is None else (stats.tokens, stats.near_ties)
+
     def close(self) -> None:
         """Let go of the open model, so that only one is in memory at a time."""
         self._target = None
