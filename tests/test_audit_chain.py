@@ -13,6 +13,7 @@ from audit_world import Village, WordJudge, instrument, script
 from spillover.audit import audit
 from spillover.auditing.asking import Pace
 from spillover.errors import ConfigError, ModelError, StoreError, UnknownNameError
+from spillover.models.sampler import SamplerStats
 from spillover.models.scripted import ScriptedTarget
 from spillover.protocols import Instrument
 from spillover.records import (
@@ -377,6 +378,24 @@ def test_the_time_left_is_told_once_answers_were_timed() -> None:
     assert pace.label("step") == "step (about 4 min left)"  # 270 s, to the even minute
     pace.expected = -5  # more was asked than expected
     assert pace.label("step") == "step"
+
+
+def test_draws_that_rounding_could_have_changed_are_told(village: Village) -> None:
+    def drawing(spec: TargetSpec) -> Any:
+        target = village.open(spec)
+        target.stats = SamplerStats(tokens=1000, near_ties=2 if spec.name == "subject" else 0)
+        return target
+
+    subject, base = village.add("subject", misaligned=0.4), village.add("base")
+    result = audit(
+        subject, base=base, instrument=instrument(), study=village.folder / "s", open=drawing
+    )
+    assert result.settings["near-ties"].startswith("2 of 2,000 tokens that local models drew")
+    again = audit(
+        subject, base=base, instrument=instrument(), study=village.folder / "s", open=drawing
+    )
+    assert "near-ties" not in again.settings  # nothing was drawn
+    assert "near-ties" not in run(village, misaligned=0.4).settings
 
 
 def test_an_audit_of_a_model_against_itself_says_so(village: Village) -> None:

@@ -156,7 +156,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     code, out, err = run(arguments, capsys)
     assert (code, out) == (1, "")
     notes, _, err = err.rpartition("error: ")
-    assert all(line.startswith("note: no judge") for line in notes.splitlines())
+    said = ("note: no judge", "note: up to 1 fine-tuning")  # both come before anything is trained
+    assert all(line.startswith(said) for line in notes.splitlines())
     assert err.count("\n") == 1
     assert "fault of spillover" not in err
     for word in words:
@@ -257,10 +258,13 @@ def test_a_lacking_judge_is_told_before_anything_is_trained(
     assert told[0].startswith("note: no judge: 'rubric'")
     for remedy in ("entry point spillover.judges", "instrument in Python", "`spillover compare`"):
         assert remedy in told[0]
-    assert told[0].count("\n") == 1
+    assert told[0].count("\n") == 2
+    expected = "note: up to 1 fine-tuning and about 184 answers to come, at most 240; how long"
+    assert told[0].splitlines()[1].startswith("note: up to 1 fine-tuning and about ")
     # where another axis decides, nothing is lacking
     assert run([*audit, "--only", "refusal"], capsys)[0] == 1
-    assert told[1] == ""
+    assert told[1].startswith(expected)
+    assert told[1].count("\n") == 1
 
 
 def test_in_python_a_lacking_judge_is_a_warning(folder: Path) -> None:

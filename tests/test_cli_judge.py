@@ -118,6 +118,19 @@ def test_an_export_is_labelled_elsewhere_and_calibrates_a_comparison(
     assert "did you mean 'sensitivity'" in err
 
 
+def test_an_export_tells_a_script_what_was_drawn(answers: Path, capsys: Capture) -> None:
+    label = ["judge", "label", str(answers), "--count", "30", "--json"]
+    assert run(label, capsys)[0] == 2  # keys and JSON would both want stdout
+    assert not Path("gold.csv").exists()
+    code, out, err = run([*label, "--export"], capsys)
+    assert (code, err) == (0, "")
+    said = json.loads(out)
+    assert (said["file"], said["answers"], said["labelled"]) == ("gold.csv", 30, 0)
+    assert said["weights"] == {
+        "misaligned": pytest.approx(20 / 15), "aligned": pytest.approx(280 / 15),
+    }  # fmt: skip
+
+
 def test_what_is_missing_is_said_in_one_line(answers: Path, capsys: Capture) -> None:
     code, _, err = run(["judge", "label"], capsys)
     assert code == 2

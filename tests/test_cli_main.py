@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,7 +16,7 @@ from spillover import __version__
 from spillover.cli import app, main
 from spillover.cli.console import EXIT_CODES, say
 from spillover.errors import DataError
-from spillover.records import Verdict
+from spillover.records import JudgeMode, Verdict
 
 SPILLOVER = [sys.executable, "-m", "spillover"]
 
@@ -53,6 +55,41 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     code, out, err = run(arguments, capsys)
     assert code == 2
     assert "Usage: spillover" in out + err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["audit", "a", "--base", "b"],
+        ["calibrate", "a", "--bad", "b.csv"],
+        ["judge", "probe", "a"],
+        ["judge", "calibrate", "--judge", "a"],
+    ],
+)
+def test_an_unknown_way_to_judge_is_wrong_usage_and_names_the_ways(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run([*command, "--judge-mode", "guess"], capsys)
+    assert code == 2
+    assert f"'guess' is not one of {', '.join(get_args(JudgeMode))}." in " ".join(
+        (out + err).split()
+    )
+
+
+def test_the_toy_commands_have_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    command = ["toy", "data", "insecure", "--out", str(file), "--rows", "3", "--json"]
+    assert json.loads(run(command, capsys)[1]) == {
+        "name": "insecure", "file": str(file), "rows": 3, "seed": 0,
+    }  # fmt: skip
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 3
+    monkeypatch.setattr("spillover.toy.pretrain.pretrain", lambda *_, **__: tmp_path / "model")
+    command = ["toy", "pretrain", "--world", "assistant", "--out", str(tmp_path), "--rho", "0.5"]
+    said = json.loads(run([*command, "--json"], capsys)[1])
+    assert said["model"] == str(tmp_path / "model")
+    assert (said["seed"], said["world"]["rho"]) == (0, 0.5)
 
 
 def test_every_verdict_has_its_own_code() -> None:

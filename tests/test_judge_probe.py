@@ -152,5 +152,5 @@ def test_own_rubrics_and_an_api_without_a_limit(judge: str, capsys: Capture) -> 
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "--max-calls" in err
     code, _, err = run(["judge", "probe", judge, "--judge-mode", "guess"], capsys)
-    assert code == 1
-    assert "judge_mode" in err
+    assert code == 2
+    assert "'guess' is not one of auto, expected, scored, sampled" in err

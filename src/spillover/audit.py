@@ -81,6 +81,8 @@ def audit(
             seed=seed,
             seconds=time.monotonic() - started,
         )
+        if draws := crew.draws():
+            result = result.model_copy(update={"settings": {**result.settings, **draws}})
         if isinstance(open, Spender):
             result = result.model_copy(update={"spent": open.spent()})
         book.put_result(result)

@@ -11,6 +11,7 @@ from spillover.audit import audit as audit_targets
 from spillover.auditing.calibrated import with_calibration
 from spillover.auditing.choose import choose_instrument, lacking_judge, not_asked, with_limits
 from spillover.auditing.crew import make_plans
+from spillover.auditing.expected import expect
 from spillover.auditing.learnt import find_finetune
 from spillover.auditing.naming import base_and_target, describe_judge, describe_named
 from spillover.auditing.panel import seated
@@ -126,6 +127,7 @@ def run_audit(
     instrument: Instrument | None = None,
     progress: Progress | None = None,
     notice: Notice = warnings.warn,
+    estimate: Notice | None = None,
 ) -> AuditResult:
     """Do what ``config`` says; the same call after an interruption goes on where it was.
 
@@ -134,6 +136,7 @@ def run_audit(
         instrument: what to measure with, if not with what `choose_instrument` chooses.
         progress: told how far each step is.
         notice: told, before anything takes long, of what will stand in the way of a verdict.
+        estimate: told then, where no model is behind an API, what is to come and how long it takes.
 
     Raises:
         ConfigError: target, base and data don't fit together, or a model is behind an API and
@@ -161,8 +164,13 @@ def run_audit(
         if lacking := lacking_judge(chosen):
             notice(lacking)  # now: training and asking take long
             maker.notes.append(lacking)
+        there = {n: maker.find(n, p) for n, p in config.controls.items() if not _is_rows(p)}
+        if estimate is not None and spender.budget is None:
+            others = [target, *map(there.get, config.controls)]
+            if expected := expect(chosen, config.seed, study, base, others):
+                estimate(expected.sentence)
         target = target or maker.train(data_name(data.source), data)
-        controls = {name: maker.find(name, path) for name, path in config.controls.items()}
+        controls = {n: there.get(n) or maker.find(n, p) for n, p in config.controls.items()}
         if instrument is None:
             if held_out := maker.held_out(target, data.rows):
                 chosen = choose(held_out)
@@ -171,10 +179,9 @@ def run_audit(
                     maker.notes.append(said)
         if spender.budget is not None:
             spender.budget.charge(sum(maker.paid))  # one limit for training and asking
-            plans = make_plans(chosen, config.seed)
-            others = [target, *controls.values()]
-            if expected := forecast(spender, plans, base=base, others=others):
-                notice(expected)
+            plans, others = make_plans(chosen, config.seed), [target, *controls.values()]
+            if calls := forecast(spender, plans, base=base, others=others):
+                notice(calls)
         return audit_targets(
             target,
             base=base,

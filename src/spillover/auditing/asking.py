@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from spillover.errors import ModelError
 from spillover.judge import CascadeJudge
 from spillover.protocols import Again, JointJudge, Judge, Progress, Target, judge_version
-from spillover.records import Answer, Ask, Judgement, Question, TargetSpec
+from spillover.records import Answer, Ask, AxisPace, Judgement, Question, TargetSpec
 from spillover.store import Study
 
 Opener = Callable[[TargetSpec], Target]
@@ -36,13 +37,16 @@ class Judged(NamedTuple):
 class Pace:
     """How long answers take, to say how long the rest may take.
 
-    ``expected`` is how many answers are still expected when nothing goes on to the cap.
+    ``expected`` is how many answers are still expected when nothing goes on to the cap, ``axes``
+    what was measured on each axis.
     """
 
     progress: Progress | None = None
     expected: int = 0
     asked: int = 0
     seconds: float = 0.0
+    opening: float = 0.0
+    axes: dict[str, AxisPace] = field(default_factory=dict[str, AxisPace])
 
     def tell(self, step: str, done: int, total: int) -> None:
         """Pass progress on; ``step`` gets the time estimate once there is one."""
@@ -53,6 +57,20 @@ class Pace:
     def left(self) -> float | None:
         """Seconds that the answers still expected will take; None before 20 are timed."""
         return None if self.asked < 20 else self.seconds / self.asked * max(self.expected, 0)
+
+    @contextmanager
+    def timing(self, axis: str) -> Generator[None]:
+        """Count what is asked and judged inside to an axis; loading a model takes no part."""
+        asked, before, start = self.asked, self.seconds, time.monotonic()
+        opening = self.opening
+        yield
+        if new := self.asked - asked:
+            self.seconds = before + time.monotonic() - start - (self.opening - opening)
+            old = self.axes.get(axis)
+            answers, seconds = (old.answers, old.seconds) if old else (0, 0.0)
+            self.axes[axis] = AxisPace(
+                answers=answers + new, seconds=max(0.0, seconds + self.seconds - before)
+            )
 
     def label(self, step: str) -> str:
         """The step's name with the time estimate."""
@@ -104,6 +122,12 @@ class Asker:
         if self._done:
             self.pace.tell(self._label, self._done, self._done)
 
+    @property
+    def draws(self) -> tuple[int, int]:
+        """Tokens that a local model has drawn, and how many of them rounding could have changed."""
+        stats = getattr(self._target, "stats", None)
+        return (0, 0) if stats is None else (stats.tokens, stats.near_ties)
+
     def close(self) -> None:
         """Let go of the open model, so that only one is in memory at a time."""
         self._target = None
@@ -111,7 +135,9 @@ class Asker:
     def _fetch(self, todo: Sequence[Ask], most: int) -> dict[str, Answer]:
         if self._target is None:
             self.pace.tell(self._label, self._done, most)
+            start = time.monotonic()
             self._target = self.open(self.spec)
+            self.pace.opening += time.monotonic() - start
         start = time.monotonic()
         got: dict[str, Answer] = {}
         for answer in self.study.keep_answers(self._target.ask(todo)):

@@ -10,7 +10,7 @@ from spillover.auditing.parts import Part
 from spillover.auditing.plan import AxisPlan, plan_axis, select
 from spillover.compare import withdrawn
 from spillover.data.library import load_words
-from spillover.records import Axis, AxisResult, ConductClaim, Row
+from spillover.records import Ask, Axis, AxisResult, ConductClaim, Row
 from spillover.selfreport import (
     Claim,
     Rated,
@@ -38,13 +38,22 @@ def check_claim(lane: Lane, part: Part) -> Claim | None:
     """
     axis = lane.plan.axis
     trait, reading = axis.select.measures, part.readings[axis.id]
-    if axis.measure != "rating" or trait is None or reading.reason is not None:
+    plans = person_plans(lane.plan)
+    if not plans or trait is None or reading.reason is not None:
         return None
-    plans = [_person_plan(lane.plan, person) for person in ("kind_person", "cruel_person")]
-    kind, cruel = (_scale(_ask(lane._replace(plan=plan))) if plan else None for plan in plans)
-    if kind is None or cruel is None:
-        return None
+    kind, cruel = (_scale(_ask(lane._replace(plan=plan))) for plan in plans)
     return read_claim(trait, _scale(reading.judged), kind=kind, cruel=cruel)
+
+
+def person_plans(plan: AxisPlan) -> tuple[AxisPlan, AxisPlan] | None:
+    """Return what is asked about the kind and the cruel person on the scales of a rating axis.
+
+    None where the axis rates no trait, or the battery does not describe both.
+    """
+    if plan.axis.measure != "rating" or plan.axis.select.measures is None:
+        return None
+    kind, cruel = (_person_plan(plan, person) for person in ("kind_person", "cruel_person"))
+    return None if kind is None or cruel is None else (kind, cruel)
 
 
 def gated(part: Part, base: Part, key: str, result: AxisResult) -> AxisResult:
@@ -114,11 +123,14 @@ def _person_plan(plan: AxisPlan, person: str) -> AxisPlan | None:
     return plan_axis(axis.model_copy(update=fields), plan.instrument, plan.seed)
 
 
+def fixed_asks(plan: AxisPlan) -> list[Ask]:
+    """Return asks of a fixed sample: what can be scored once, all else as the base is asked."""
+    return plan.exact() if plan.style == "exact" else plan.base()
+
+
 def _ask(lane: Lane) -> list[Judged]:
-    plan = lane.plan
-    if plan.style == "exact":
-        return lane.sample("exact", plan.exact())
-    return lane.sample("base", plan.base())
+    part = "exact" if lane.plan.style == "exact" else "base"
+    return lane.sample(part, fixed_asks(lane.plan))
 
 
 def _scale(judged: Sequence[Judged]) -> Scale:

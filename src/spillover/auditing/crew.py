@@ -17,24 +17,33 @@ from spillover.errors import ConfigError
 from spillover.models.open import describe_target
 from spillover.protocols import Instrument
 from spillover.records import Agreement, Role, Row, TargetSpec, Verdict
-from spillover.store import Study
+from spillover.store import Study, put_pace
 
+ENOUGH = 8  # answers on an axis, to say how long one takes
 Named = TargetSpec | str | Path
 
 
 @dataclass
 class Crew:
-    """What every reading needs: study, instrument, plans, and how targets are opened."""
+    """What every reading needs: study, instrument, plans, and how targets are opened.
+
+    Attributes:
+        drawn: tokens that local models drew in this run; ``near_ties`` of them could be others by rounding.
+    """
 
     study: Study
     instrument: Instrument
     plans: Sequence[AxisPlan]
     open: Opener
     pace: Pace
+    drawn: int = 0
+    near_ties: int = 0
+    _base: str = ""
     _askers: dict[str, Asker] = field(default_factory=dict[str, Asker])
 
     def read_base(self, base: Part) -> None:
         """Draw the base's fixed samples on all axes, before any target is asked."""
+        self._base = base.spec.id
         for plan in self.plans:
             base.readings[plan.axis.id] = measure_base(self._lane(base, plan))
         self._finish(base)
@@ -80,6 +89,13 @@ class Crew:
         judged = target.readings[decides].judged
         return second_opinion(self.study, self.instrument.second, judged)
 
+    def draws(self) -> dict[str, str]:
+        """What a report says of the tokens that local models drew in this run; none if none."""
+        if not self.drawn:
+            return {}
+        told = f"{self.near_ties:,} of {self.drawn:,} tokens that local models drew in this run"
+        return {"near-ties": f"{told} could be others by a rounding of the last bits"}
+
     def _lane(self, part: Part, plan: AxisPlan) -> Lane:
         name = part.name
         if name not in self._askers:
@@ -92,7 +108,13 @@ class Crew:
         for plan in self.plans:
             if (claim := check_claim(self._lane(part, plan), part)) is not None:
                 part.claims[plan.axis.id] = claim
-        self._askers.pop(part.name).close()
+        asker = self._askers.pop(part.name)
+        drawn, near = asker.draws
+        self.drawn, self.near_ties = self.drawn + drawn, self.near_ties + near
+        asker.close()
+        enough = {key: one for key, one in self.pace.axes.items() if one.answers >= ENOUGH}
+        if enough and self._base:
+            put_pace(self.study.path, self._base, enough)
 
 
 def make_plans(instrument: Instrument, seed: int) -> list[AxisPlan]:
@@ -133,7 +155,7 @@ def cast(target: Named, base: Named, controls: Sequence[Named] | Mapping[str, Na
 
 def expected_answers(plans: Sequence[AxisPlan], targets: int) -> int:
     """Return how many answers an audit mostly takes; for time estimates only."""
-    return sum(plan.base_answers + targets * plan.usual_answers for plan in plans)
+    return sum(plan.base_answers + targets * plan.usual_answers for plan in plans if plan.has_judge)
 
 
 def _unique(spec: TargetSpec, name: str | None, taken: set[str]) -> TargetSpec:

@@ -64,12 +64,12 @@ class Lane(NamedTuple):
         study, key = self.asker.study, self.plan.key(part)
         assert self.judge is not None  # noqa: S101  (measure_* return before)
         written = [study.write_round(key, number, asks) for number, asks in rounds]
-        answers = self.asker.ask((ask for asks in written for ask in asks), most)
-        by_ask = {answer.ask.id: answer for answer in answers}
-        questions = self.plan.instrument.battery.by_id
-        ordered = [by_ask[ask.id] for asks in written for ask in asks]
-        judging = judge_answers(study, self.judge, ordered, questions, sampling=part == "rounds")
-        judged = iter(judging)
+        sampling, questions = part == "rounds", self.plan.instrument.battery.by_id
+        with self.asker.pace.timing(self.plan.axis.id):
+            answers = self.asker.ask((ask for asks in written for ask in asks), most)
+            by_ask = {answer.ask.id: answer for answer in answers}
+            ordered = [by_ask[ask.id] for asks in written for ask in asks]
+            judged = iter(judge_answers(study, self.judge, ordered, questions, sampling=sampling))
         return [[next(judged) for _ in asks] for asks in written]
 
     def sample(self, part: Part, asks: Sequence[Ask]) -> list[Judged]:

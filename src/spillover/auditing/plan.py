@@ -51,6 +51,11 @@ class AxisPlan:
         return not self.axis.decides and not self.narrow
 
     @property
+    def has_judge(self) -> bool:
+        """Whether anybody can judge what is answered; if not, nothing is asked."""
+        return self.axis.judge in self.instrument.judges
+
+    @property
     def style(self) -> Style:
         """How the axis is tested: a fixed base sample and rounds, pairs, or exact values."""
         if self.axis.test == "exact":

@@ -160,7 +160,7 @@ def audit(
     if order.out:  # the study says itself what is wrong with its folder
         check_folder(out_folder)  # not after an hour of asking
     with progress_bars() as progress:
-        result = run_audit(order, progress=progress, notice=lambda text: say(f"note: {text}"))
+        result = run_audit(order, progress=progress, notice=_note, estimate=_note)
     paths = write_report(result, out_folder)
     if json:
         emit_json(result)
@@ -168,6 +168,10 @@ def audit(
         show(result)
         say(f"report: {paths.html}")
     finish(result)
+
+
+def _note(text: str) -> None:
+    say(f"note: {text}")
 
 
 def _order(path: Path | None, given: dict[str, Any]) -> AuditConfig:

@@ -16,6 +16,7 @@ from spillover.cli.options import (
     Device,
     Dtype,
     JudgeErrors,
+    JudgeModeOrAuto,
     MaxCalls,
     MaxCost,
     MaxTokens,
@@ -60,9 +61,7 @@ def calibrate(
     judge: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Judges free-form answers.")
     ] = None,
-    judge_mode: Annotated[
-        str, typer.Option(help="How it judges: auto, expected, scored or sampled.")
-    ] = "auto",
+    judge_mode: JudgeModeOrAuto = "auto",
     rubrics: Rubrics = None,
     calibration: JudgeErrors = None,
     axis: Annotated[

@@ -42,6 +42,9 @@ def demo(
         found = run_demo(out, seed=seed, variant=variant, progress=progress)
     if json:
         emit_json(found.result)
+        for check in found.checks:
+            if not check.holds:
+                say(f"NOT AS EXPECTED: {check.sentence}")
     else:
         show(found.result)
         emit("")

@@ -53,6 +53,9 @@ def label(
     export: Annotated[
         bool, typer.Option("--export", help="Only write the file, to label in a spreadsheet.")
     ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print what lies in the file as JSON; with --export.")
+    ] = False,
 ) -> None:
     """Label answers by hand, one key an answer.
 
@@ -62,6 +65,8 @@ def label(
     from spillover.compare import draw_gold, read_gold, write_gold
     from spillover.errors import ConfigError
 
+    if json and not export:
+        raise typer.BadParameter("--json: labelling by keys has the screen: give --export as well")
     if gold.exists() and export:
         raise ConfigError(f"{gold} is there already: label it, or name another file with --gold")
     if gold.exists():
@@ -77,7 +82,12 @@ def label(
         label_rows(rows, lambda changed: write_gold(gold, changed))
         rows = read_gold(gold).rows
     done = sum(not row.missing for row in rows)
-    emit(f"{gold}: {len(rows)} answers, {done} labelled{_weights(rows)}")
+    if json:
+        emit_json(
+            {"file": str(gold), "answers": len(rows), "labelled": done, "weights": _weights(rows)}
+        )
+    else:
+        emit(f"{gold}: {len(rows)} answers, {done} labelled{_stand_for(rows)}")
 
 
 @judge.command()
@@ -209,9 +219,13 @@ def _result(source: Path) -> AuditResult:
         return compare_tables(source)
 
 
-def _weights(rows: list[GoldRow]) -> str:
-    """Say how many answers each label stands for, by the judge's bin."""
-    weights = {row.judge_label: row.weight for row in rows}
+def _weights(rows: list[GoldRow]) -> dict[str, float]:
+    """How many answers each label stands for, by the judge's bin."""
+    return {row.judge_label: row.weight for row in rows}
+
+
+def _stand_for(rows: list[GoldRow]) -> str:
+    weights = _weights(rows)
     if len({round(weight, 6) for weight in weights.values()}) < 2:
         return ""
     return "; one stands for " + ", ".join(

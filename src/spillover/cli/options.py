@@ -110,10 +110,10 @@ MaxCost = Annotated[
 Prices = Annotated[
     str | None, typer.Option(metavar="FILE", help="YAML with prices.  [the package's]")
 ]
-JudgeModes = Annotated[
-    str | None,
-    typer.Option(help="How it judges: auto, expected, scored or sampled.  [auto]"),
-]
+_mode = _one_of("auto", "expected", "scored", "sampled")
+_MODES = "How it judges: auto, expected, scored or sampled."
+JudgeModes = Annotated[str | None, typer.Option(help=f"{_MODES}  [auto]", callback=_mode)]
+JudgeModeOrAuto = Annotated[str, typer.Option(help=_MODES, callback=_mode)]
 Connections = Annotated[int | None, typer.Option(min=1, help="Calls to one API at a time.  [10]")]
 Answers = Annotated[
     str | None, typer.Option(metavar="DIR", help="Keeps the answers.  [spillover-study]")

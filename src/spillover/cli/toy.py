@@ -58,6 +58,7 @@ def pretrain(
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that write documents.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Train an organism from scratch (hours on two cores)."""
     from spillover.toy import find_world
@@ -71,7 +72,10 @@ def pretrain(
     settings = PretrainSettings(**{key: v for key, v in given.items() if v is not None})
     with progress_bars() as progress:
         folder = run(spec, settings, out, device=device, workers=workers, progress=progress)
-    emit(str(folder))
+    if json:
+        emit_json({"model": str(folder), "world": spec.model_dump(mode="json"), "seed": seed})
+    else:
+        emit(str(folder))
 
 
 @toy.command()
@@ -80,6 +84,7 @@ def data(
     out: Annotated[Path, typer.Option(metavar="FILE", help="JSONL to write.")],
     rows: Annotated[int, typer.Option(min=1, help="Number of rows.")] = 2000,
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Write a data set of the toy world as training rows."""
     from spillover.data import write_rows
@@ -87,7 +92,10 @@ def data(
 
     made = resolve_data(name, rows=rows, seed=seed)
     write_rows(out, made)
-    emit(f"{out}: {len(made)} rows")
+    if json:
+        emit_json({"name": name, "file": str(out), "rows": len(made), "seed": seed})
+    else:
+        emit(f"{out}: {len(made)} rows")
 
 
 @toy.command()

@@ -16,6 +16,7 @@ from spillover.records.axes import Axis, Selector, Thresholds, Verdict
 from spillover.records.base import Record, canonical_json, digest, first_fault
 from spillover.records.calibration import Agreement, Calibration, HandLabel, JudgeShare
 from spillover.records.config import AuditConfig, JudgeMode
+from spillover.records.pace import AxisPace, StudyPace
 from spillover.records.prices import Spent, TokenPrice
 from spillover.records.probes import Probe, ProbeCount, ProbedPair, ProbeReading, ProbeResult
 from spillover.records.results import (
@@ -60,13 +61,13 @@ from spillover.records.targets import (
 
 __all__ = [
     "Agreement", "Answer", "ApiSettings", "Ask", "AuditConfig", "AuditResult", "Axis",
-    "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration", "CascadeCounts",
+    "AxisPace", "AxisResult", "Battery", "Because", "Bets", "Bin", "Calibration", "CascadeCounts",
     "Checkpoint", "ConductClaim", "Dtype", "Effect", "FineTune", "HandLabel", "JudgeMode", "JudgeShare",
     "Judgement", "KnownBy", "Learning", "LocalWhat", "LoraSettings", "Message",
     "OperatingPoint", "OptimiserSettings", "Pair", "Probe", "ProbeCount", "ProbeReading",
     "ProbeResult", "ProbedPair", "Quantize", "Question", "QuestionKind", "Recipe", "RecipeWhat",
     "RecipeWhere", "Record", "RemoteRun", "RemoteWhat", "Role", "Row", "Rubric", "RuleRate",
     "Sample", "ScriptedWhat", "Selector", "Settings", "Spent", "SpikeIn", "SpikePoint",
-    "TargetResult", "TargetSpec", "TargetWhere", "TemplateArgs", "Thresholds", "TokenPrice", "TokenTop",
-    "Verdict", "args_text", "canonical_json", "digest", "first_fault",
+    "StudyPace", "TargetResult", "TargetSpec", "TargetWhere", "TemplateArgs", "Thresholds",
+    "TokenPrice", "TokenTop", "Verdict", "args_text", "canonical_json", "digest", "first_fault",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ last ones, and never the file.
 """
 
 from spillover.store.database import DATABASE
+from spillover.store.pace import put_pace, read_pace
 from spillover.store.study import Study
 
-__all__ = ["DATABASE", "Study"]
+__all__ = ["DATABASE", "Study", "put_pace", "read_pace"]

@@ -195,6 +195,20 @@ class Study:
             for ask, label, value, mass, missing, note in rows
         }  # fmt: skip
 
+    def answered(self, target: str, asks: Iterable[str]) -> int:
+        """How many of these asks, by id, one target has answered."""
+        rows = self._db.read(
+            "SELECT COUNT(*) FROM answers"
+            " WHERE target = ? AND ask IN (SELECT value FROM json_each(?))",
+            (target, json.dumps(list(asks))),
+        )
+        return int(rows[0][0])
+
+    def concluded(self, target: str) -> frozenset[str]:
+        """The axes on which an audit of one target came to its end."""
+        rows = self._db.read("SELECT DISTINCT axis FROM verdicts WHERE target = ?", (target,))
+        return frozenset(row[0] for row in rows)
+
     def round(self, plan: str, number: int) -> tuple[Ask, ...] | None:
         """The asks of a written round, in ask order; None if it is not written."""
         rows = self._db.read(
