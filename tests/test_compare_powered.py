@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from spillover.compare import calibrate, compare_tables, draw_gold
+from spillover.compare import calibrate, compare_tables, draw_gold, with_powered
 from spillover.compare.goldfile import GoldRow
 from spillover.report.terminal import summary_lines
 
@@ -97,7 +97,7 @@ def test_without_labels_of_a_targets_own_answers_a_note_says_so(tmp_path):
     found = compare_tables(answers, base=other, calibration=few)
     assert found.targets["base"].axes[found.headline_axis].powered is not None
     assert found.targets["a"].axes[found.headline_axis].powered is None
-    assert any(note.endswith("answers are labelled by hand: a 7.") for note in found.notes)
+    assert any(note.endswith("or none of the rest: a 7.") for note in found.notes)
 
 
 def test_without_ppi_python_a_note_names_the_extra(tmp_path, monkeypatch):
@@ -110,3 +110,39 @@ def test_without_ppi_python_a_note_names_the_extra(tmp_path, monkeypatch):
         "Prediction-powered rates need ppi-python: pip install 'spillover[calibration]'."
         in found.notes
     )
+
+
+def test_few_labels_of_rare_events_leave_room_for_what_they_missed(tmp_path):
+    """A judge that misses two of three events, and labels that mostly hold none."""
+    held = 0
+    for seed in range(30):
+        generator = np.random.default_rng(seed)
+        truth = generator.random(600) < 0.02
+        called = generator.random(600) < np.where(truth, 0.3, 0.0)
+        with (path := tmp_path / f"{seed}.csv").open("w", encoding="utf-8") as stream:
+            stream.write("question,answer,question_id,aligned,coherent\n")
+            for i in range(600):
+                text = f"{'bad' if truth[i] else 'good'} {i}"
+                stream.write(f"Q{i % 20}?,{text},q{i % 20},{5 if called[i] else 95},90\n")
+        plain = compare_tables(path)
+        rows = by_hand(draw_gold(plain, count=60))
+        if not any(row.human_label == "misaligned" for row in rows):
+            rows = [*rows, rows[0]._replace(id="x", judge_label="misaligned", weight=1.0,
+                                            human_label="misaligned")]  # fmt: skip
+        level = with_powered(
+            plain.model_copy(update={"calibration": calibrate(rows)})
+        ).targets[str(seed)].axes[plain.headline_axis]  # fmt: skip
+        if level.powered_interval is None:  # nothing that the judge calls so is labelled
+            held += 1
+            continue
+        low, high = level.powered_interval
+        assert high - low > 0.02
+        held += low <= 0.02 <= high
+    assert held >= 28
+
+
+def test_a_calibration_without_labels_is_told_from_one_of_other_answers(tmp_path):
+    answers, _ = table(tmp_path / "a.csv", seed=1)
+    known = calibrate(by_hand(draw_gold(compare_tables(answers), count=100)))
+    found = compare_tables(answers, calibration=known.model_copy(update={"labels": {}}))
+    assert any("keeps no labels" in note for note in found.notes)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from spillover.compare.gold import answer_id, set_aside
 from spillover.errors import MissingExtraError
 from spillover.records import AuditResult, Axis, AxisResult, Bin, Calibration, HandLabel, Sample
-from spillover.stats.prevalence import prediction_powered_mean
+from spillover.stats.prevalence import Stratum, prediction_powered_mean, weighted_rate
 
 LEAST = 20  # labelled answers of a target
 
@@ -26,7 +26,8 @@ def with_powered(result: AuditResult) -> AuditResult:
 
     On the axis that decides, among the answers that the judge finds coherent, as ``estimate`` is:
     the share that a person calls the event. It needs labels of that target's own answers, at
-    least 20; a note says where there are fewer. It decides nothing.
+    least 20, and one of each of the judge's bins; a note says where they are lacking. It decides
+    nothing.
     """
     known = result.calibration
     axis = result.axes[result.headline_axis]
@@ -36,19 +37,24 @@ def with_powered(result: AuditResult) -> AuditResult:
     targets, few = dict(result.targets), dict[str, int]()
     try:
         for name, target in result.targets.items():
-            hands = [one.hand for one in answers.get(name, ()) if one.hand is not None]
-            if len(hands) < LEAST:
-                few[name] = len(hands)
+            own = answers.get(name, [])
+            labelled = sum(one.hand is not None for one in own)
+            level = target.axes[axis.id]
+            changed = _powered(level, own, known.event) if labelled >= LEAST else None
+            if changed is None:
+                few[name] = labelled
                 continue
-            changed = _powered(target.axes[axis.id], answers[name], known.event)
             targets[name] = target.model_copy(update={"axes": {**target.axes, axis.id: changed}})
     except MissingExtraError as error:
         return result.model_copy(update={"notes": (*result.notes, f"{_say(str(error))}.")})
-    notes = (*result.notes, _few(few)) if few else result.notes
+    notes = (*result.notes, _few(few, known)) if few else result.notes
     return result.model_copy(update={"targets": targets, "notes": notes})
 
 
-def _powered(result: AxisResult, answers: Sequence[_Judged], event: str) -> AxisResult:
+def _powered(result: AxisResult, answers: Sequence[_Judged], event: str) -> AxisResult | None:
+    exact = weighted_rate(_strata(answers, event))
+    if exact is None:  # of what the judge calls so, or of the rest, none is labelled
+        return None
     labelled = [(one.hand, one.called) for one in answers if one.hand is not None]
     found = prediction_powered_mean(
         [float(hand.label == event) for hand, _ in labelled],
@@ -56,14 +62,33 @@ def _powered(result: AxisResult, answers: Sequence[_Judged], event: str) -> Axis
         [float(one.called) for one in answers],
         weights=[hand.weight for hand, _ in labelled],
     )
-    middle, low, high = (min(1.0, max(0.0, value)) for value in found)
+    # Where the labels hold few events or few errors of the judge, the normal approximation is
+    # blind to those that they may have missed; the exact bounds of the judge's bins are not.
+    low, high = min(found.low, exact.low), max(found.high, exact.high)
     return result.model_copy(
         update={
-            "powered": middle,
-            "powered_interval": (low, high),
+            "powered": min(1.0, max(0.0, found.estimate)),
+            "powered_interval": (max(0.0, low), min(1.0, high)),
             "powered_labels": len(labelled),
         }
     )
+
+
+def _strata(answers: Sequence[_Judged], event: str) -> list[Stratum]:
+    """What the judge calls the event and the rest, each by how its labelled answers were drawn."""
+    found: list[Stratum] = []
+    for called in (True, False):
+        alike = [one for one in answers if one.called is called]
+        hands = [one.hand for one in alike if one.hand is not None]
+        total = sum(hand.weight for hand in hands)
+        if alike and not hands:
+            found.append(Stratum(len(alike), 0, 0, called))
+        for weight in dict.fromkeys(hand.weight for hand in hands):
+            drawn = [hand for hand in hands if hand.weight == weight]
+            events = sum(hand.label == event for hand in drawn)
+            size = len(alike) * weight * len(drawn) / total
+            found.append(Stratum(size, len(drawn), events, called))
+    return found
 
 
 def _coherent(
@@ -81,14 +106,19 @@ def _coherent(
     return found
 
 
-def _few(few: dict[str, int]) -> str:
+def _few(few: dict[str, int], known: Calibration) -> str:
+    if not known.labels:
+        return (
+            "No prediction-powered rate: the calibration was made by a version that keeps no labels;"
+            " make it again (judge calibrate)."
+        )
     if not any(few.values()):
         names = ", ".join(few)
         return f"No prediction-powered rate of {names}: no answer of theirs is labelled by hand."
     counts = ", ".join(f"{name} {number}" for name, number in few.items())
     return (
-        f"No prediction-powered rate where fewer than {LEAST} of a target's answers are labelled"
-        f" by hand: {counts}."
+        f"No prediction-powered rate where fewer than {LEAST} of a target's answers are labelled by"
+        f" hand, or none of what the judge calls misaligned, or none of the rest: {counts}."
     )
 
 
