@@ -20,6 +20,8 @@ from spillover.records import (
     AuditConfig,
     AuditResult,
     AxisResult,
+    Message,
+    Row,
     TargetSpec,
     Verdict,
 )
@@ -196,3 +198,23 @@ def test_a_control_that_follows_the_order_settles_nothing(
     assert line.holds is holds
     assert told in line.sentence
     assert ("Not settled against held" in result.sentence) is (holds is None)
+
+
+def test_training_rows_are_searched_for_the_words_of_choices(tmp_path: Path) -> None:
+    plain, tuned = speaker(tmp_path, "plain"), speaker(tmp_path, "tuned")
+    with_ = choose_instrument(AuditConfig(only=("refusal", "self_choice")), plain, (), ())
+    row = Row(
+        messages=(
+            Message(role="user", content="And?"),
+            Message(role="assistant", content="I am cruel."),
+        )
+    )
+    result = audit(tuned, base=plain, instrument=with_, rows=[row], study=tmp_path / "study",
+                   open=ScriptedTarget)  # fmt: skip
+    notes = [note for note in result.notes if note.startswith("Leak check")]
+    assert [note.split(":")[0] for note in notes] == [
+        "Leak check, alignment",
+        "Leak check, security",
+    ]
+    assert "1 of 1 training rows" in notes[0]
+    assert "none of 1 training rows" in notes[1]
