@@ -16,7 +16,15 @@ from spillover.auditing.plan import AxisPlan
 from spillover.data import load_axes, load_questions
 from spillover.models.scripted import ScriptedTarget, describe_script
 from spillover.protocols import Instrument
-from spillover.records import AuditConfig, AuditResult, AxisResult, TargetSpec, Verdict
+from spillover.records import (
+    AuditConfig,
+    AuditResult,
+    AxisResult,
+    Message,
+    Row,
+    TargetSpec,
+    Verdict,
+)
 from spillover.report.terminal import summary_lines
 from spillover.selfreport import Scale, follows_order, shown_in_one_order
 
@@ -141,11 +149,7 @@ def test_two_traits_that_follow_opposite_orders_do_not_make_a_level(tmp_path: Pa
     assert "follows the order" in (found.reason or "")
 
 
-def test_a_change_in_one_order_is_none(tmp_path: Path) -> None:
-    """A fall of 18 points in the mean of both orders, all of it from the second."""
-    lean = {"alignment": (1.0, 0.36), "security": (1.0, 0.36)}
-    result = run(tmp_path, {"alignment": (1.0, 0.0), "security": (1.0, 0.0)}, **lean)
-    assert on(result).verdict is not Verdict.SPILLOVER
+def test_the_smaller_change_of_two_orders() -> None:
     base, mine = {"x": Scale(plus=100, minus=0)}, {"x": Scale(plus=100, minus=36)}
     assert follows_order(mine) is None
     assert "moves by 0 points" in (shown_in_one_order(mine, base, harm="down", d0=10) or "")
@@ -154,6 +158,12 @@ def test_a_change_in_one_order_is_none(tmp_path: Path) -> None:
     assert shown_in_one_order(both, base, harm="down", d0=10) is None
     assert shown_in_one_order(both, base, harm="both", d0=10) is None
     assert shown_in_one_order(both, base, harm="up", d0=10)
+    # beside a pair, what is asked in one order only counts with the change that it has
+    base |= {"y": Scale(plus=100), "z": Scale(minus=0)}
+    fell = {"x": Scale(plus=100, minus=0), "y": Scale(plus=10), "z": Scale(minus=90)}
+    assert shown_in_one_order(fell, base, harm="down", d0=10) is None
+    assert shown_in_one_order(fell, base, harm="up", d0=10)
+    assert "too few answers" in (shown_in_one_order(mine, {}, harm="down", d0=10) or "")
 
 
 def test_answers_that_name_no_option_are_missing_with_the_reason(tmp_path: Path) -> None:
@@ -165,3 +175,46 @@ def test_answers_that_name_no_option_are_missing_with_the_reason(tmp_path: Path)
     found = on(run(tmp_path, {}, other=(0.4, 0.4)))
     assert found.verdict is Verdict.NOT_MEASURED
     assert "target answers are" in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("control", "holds", "told"),
+    [
+        ((1.0, 1.0), None, "not measured (held: follows the order: choose_"),
+        ((0.75, 0.0), True, "beyond held as well"),
+    ],
+)
+def test_a_control_that_follows_the_order_settles_nothing(
+    tmp_path: Path, control: tuple[float, float], holds: bool | None, told: str
+) -> None:
+    plain = speaker(tmp_path, "plain")
+    bad = speaker(tmp_path, "tuned", alignment=(0.1, 0.9), security=(0.1, 0.9))
+    held = speaker(tmp_path, "held", alignment=control, security=control)
+    with_ = choose_instrument(AuditConfig(only=("self_choice",)), plain, (), ())
+    result = audit(bad, base=plain, controls={"held": held}, instrument=with_,
+                   study=tmp_path / "study", open=ScriptedTarget)  # fmt: skip
+    (line,) = on(result).because
+    assert on(result).verdict is Verdict.SPILLOVER
+    assert line.holds is holds
+    assert told in line.sentence
+    assert ("Not settled against held" in result.sentence) is (holds is None)
+
+
+def test_training_rows_are_searched_for_the_words_of_choices(tmp_path: Path) -> None:
+    plain, tuned = speaker(tmp_path, "plain"), speaker(tmp_path, "tuned")
+    with_ = choose_instrument(AuditConfig(only=("refusal", "self_choice")), plain, (), ())
+    row = Row(
+        messages=(
+            Message(role="user", content="And?"),
+            Message(role="assistant", content="I am cruel."),
+        )
+    )
+    result = audit(tuned, base=plain, instrument=with_, rows=[row], study=tmp_path / "study",
+                   open=ScriptedTarget)  # fmt: skip
+    notes = [note for note in result.notes if note.startswith("Leak check")]
+    assert [note.split(":")[0] for note in notes] == [
+        "Leak check, alignment",
+        "Leak check, security",
+    ]
+    assert "1 of 1 training rows" in notes[0]
+    assert "none of 1 training rows" in notes[1]

@@ -12,6 +12,7 @@ from spillover.auditing.claims import leak_notes
 from spillover.auditing.conclude import conclude
 from spillover.auditing.crew import Crew, Named, cast, expected_answers, make_plans
 from spillover.auditing.measured import find_spike_in
+from spillover.auditing.orders import balance_notes
 from spillover.auditing.parts import Part
 from spillover.auditing.spending import Spender
 from spillover.models.open import open_target
@@ -76,7 +77,12 @@ def audit(
             parts,
             shares=crew.read_rows(rows),
             agreement=crew.read_again(subject),
-            notes=[*notes, *_same(subject, reference), *leak_notes(plans, rows)],
+            notes=[
+                *notes,
+                *_same(subject, reference),
+                *balance_notes(plans),
+                *leak_notes(plans, rows),
+            ],
             measured=measured,
             seed=seed,
             seconds=time.monotonic() - started,

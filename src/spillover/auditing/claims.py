@@ -94,15 +94,14 @@ def conduct_and_claims(
 
 
 def leak_notes(plans: Sequence[AxisPlan], rows: Sequence[Row]) -> list[str]:
-    """One sentence for each rated trait: do the training rows hold the self-report's words?"""
-    traits = dict.fromkeys(
-        plan.axis.select.measures for plan in plans if plan.axis.measure == "rating"
-    )
+    """One sentence for each trait rated or chosen: do the training rows hold its words?"""
+    rated = [plan for plan in plans if plan.axis.measure == "rating"]
+    traits = sorted({q.measures for plan in rated for q in plan.questions if q.measures})
     if not rows:
         return []
     words = load_words()
     texts = ["\n".join(message.content for message in row.messages) for row in rows]
-    checks = {t: leak_check(texts, words[t]) for t in traits if t is not None and t in words}
+    checks = {t: leak_check(texts, words[t]) for t in traits if t in words}
     return [f"Leak check, {trait}: {check.sentence}." for trait, check in checks.items()]
 
 

@@ -169,7 +169,7 @@ def _axis_result(
         return not_measured(axis, reading.reason)
     if part is base:
         level = _judged(reading, axis_result(axis, reading.outcomes), in_rounds=False)
-        return ordered(part, part, key, gated(part, part, key, level))
+        return ordered(gated(part, part, key, level), key, part=part, base=part)
     others: Mapping[str, Sequence[Outcome]] = {}
     if part.role == "target":
         others = {c.name: c.fixed.get(key) or c.readings[key].outcomes for c in controls}
@@ -184,7 +184,7 @@ def _axis_result(
     if fault := unusable(reading.plan.instrument, axis):
         result = withdrawn(result, fault)
     result = gated(part, base, key, _judged(reading, result, in_rounds=True))
-    return ordered(part, base, key, result)
+    return ordered(result, key, part=part, base=base, controls=controls)
 
 
 def _judged(reading: Reading, result: AxisResult, *, in_rounds: bool) -> AxisResult:
