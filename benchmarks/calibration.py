@@ -16,6 +16,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,6 @@ from spillover.stats.prevalence import (
     Stratum,
     corrected_rate,
     counted_share,
-    prediction_powered_mean,
     stratified_share,
     true_rate,
     wilson,
@@ -38,7 +38,7 @@ from spillover.stats.prevalence import (
 
 SENSITIVITY, SPECIFICITY = 0.9, 0.99
 FALSE_POSITIVES = 1 - SPECIFICITY
-SAMPLE, GOLD, LABELS = 1000, 2000, 200
+SAMPLE, GOLD, LABELS = 1000, 2000, (200, 50)
 RATES = {"rare": 0.001, "some": 0.02, "common": 0.2}
 COVERAGE, WIDTH = 0.935, 1.3
 KNOWN = (Share(*[SENSITIVITY] * 3), Share(*[FALSE_POSITIVES] * 3))
@@ -173,42 +173,46 @@ def gold_table(page: Page, repetitions: int, seed: int) -> None:
 def powered_table(
     page: Page, result: AuditResult, cases: dict[str, Case], repetitions: int, seed: int
 ) -> None:
-    """Prediction-powered rates: 200 of 1,000 answers labelled, at random and as `judge label` draws."""
+    """The rate that the program shows where some of 1,000 answers are labelled."""
     page.say(
-        "| truth | true rate | at random: covers | mean width | by the labels alone "
-        "| as `judge label` draws: covers | mean width | left out: no event labelled |"
+        "| truth | true rate | labelled | as `judge label` draws: covers | mean width | not shown "
+        "| at random: covers | mean width | not shown | labels alone, width |"
     )
-    page.say("|---|---:|---:|---:|---:|---:|---:|---:|")
+    page.say("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     generator = np.random.default_rng(seed)
-    for name, (rate, draw) in cases.items():
-        covered, widths, without = np.zeros(2), np.zeros(3), 0
+    for (name, (rate, draw)), count in product(cases.items(), LABELS):
+        shown, covered, widths = np.zeros(2), np.zeros(2), np.zeros(2)
+        alone = 0.0
         for number in range(repetitions):
             truth = draw(generator, SAMPLE)
             called = read(generator, truth)
-            plain = prediction_powered_mean(
-                truth[:LABELS].tolist(), called[:LABELS].tolist(), called[LABELS:].tolist()
-            )
-            drawn = labelled(result, truth, called, number)
-            if drawn is None:
-                without += 1
-                continue
-            counted = wilson(int(truth[:LABELS].sum()), LABELS)
-            for place, found in enumerate((plain, drawn)):
-                covered[place] += found.low <= rate <= found.high
-            widths += [one.high - one.low for one in (plain, counted, drawn)]
-        (alone, weighted), (width, by_labels, by_draw) = (
-            sums / max(1, repetitions - without) for sums in (covered, widths)
-        )
-        page.say(
-            f"| {name} | {rate:.2%} | {alone:.1%} | {width:.2%} | {by_labels:.2%} "
-            f"| {weighted:.1%} | {by_draw:.2%} "
-            f"| {without / repetitions:.0%} |"
-        )
+            counted = wilson(int(truth[:count].sum()), count)
+            alone += (counted.high - counted.low) / repetitions
+            for place, at_random in enumerate((False, True)):
+                found = labelled(result, truth, called, Draw(count, number, at_random))
+                if found is not None:
+                    shown[place] += 1
+                    covered[place] += found.low <= rate <= found.high
+                    widths[place] += found.high - found.low
+        cells = [
+            f"{covered[k] / max(1, shown[k]):.1%} | {widths[k] / max(1, shown[k]):.2%} "
+            f"| {1 - shown[k] / repetitions:.0%}"
+            for k in (0, 1)
+        ]
+        page.say(f"| {name} | {rate:.2%} | {count} | {' | '.join(cells)} | {alone:.2%} |")
     page.say()
 
 
-def labelled(result: AuditResult, truth: np.ndarray, called: np.ndarray, seed: int) -> Share | None:
-    """The rate that the program shows where 200 of the answers were drawn and labelled."""
+class Draw(NamedTuple):
+    """How many answers are labelled, and which."""
+
+    count: int
+    seed: int
+    at_random: bool
+
+
+def labelled(result: AuditResult, truth: np.ndarray, called: np.ndarray, how: Draw) -> Share | None:
+    """The rate that the program shows; None where it shows none, or asks for more labels."""
     axis = result.headline_axis
     bins = np.where(called, Bin.MISALIGNED, Bin.ALIGNED)
     answers = tuple(
@@ -218,17 +222,18 @@ def labelled(result: AuditResult, truth: np.ndarray, called: np.ndarray, seed: i
     here = result.model_copy(
         update={"answers": answers, "targets": {"base": result.targets["base"]}}
     )
+    # all of them weigh 1, and come in a random order
+    rows = draw_gold(here, count=2 * SAMPLE if how.at_random else how.count, seed=how.seed)
     rows = [
         row._replace(human_label=str(Bin.MISALIGNED if truth[int(row.answer)] else Bin.ALIGNED))
-        for row in draw_gold(here, count=LABELS, seed=seed)
+        for row in rows[: how.count if how.at_random else None]
     ]
     if len({row.human_label for row in rows}) < 2:
         return None  # `judge calibrate` asks for more labels
-    known = calibrate(rows)
-    shown = with_powered(here.model_copy(update={"calibration": known}))
+    shown = with_powered(here.model_copy(update={"calibration": calibrate(rows)}))
     found = shown.targets["base"].axes[axis]
-    assert found.powered is not None
-    assert found.powered_interval is not None
+    if found.powered is None or found.powered_interval is None:
+        return None
     return Share(found.powered, *found.powered_interval)
 
 
@@ -260,7 +265,7 @@ def main() -> int:
     page.say("## Sensitivity by a gold set of up to 150 of each of the judge's two bins")
     page.say()
     gold_table(page, min(1000, times), seed)
-    page.say(f"## Prediction-powered: {LABELS} of {SAMPLE:,} answers labelled (no promise)")
+    page.say(f"## Prediction-powered: some of {SAMPLE:,} answers labelled")
     page.say()
     powered_table(page, result, cases, min(500, times), seed)
     page.say(f"{time.monotonic() - start:.0f} seconds.")
