@@ -128,6 +128,14 @@ def test_the_same_by_name_in_python(folder: Path) -> None:
     assert result.settings["answers end before"] == "'.'"
 
 
+def test_one_stop_in_python_is_one_stop(folder: Path) -> None:
+    result = audit(
+        "script:tuned.yaml", base="script:base.yaml", stop="END",
+        instrument=world.instrument(judges=()), notice=lambda text: None,
+    )  # fmt: skip
+    assert result.settings["answers end before"] == "'END'"
+
+
 # -- longest answer, and what ends one -----------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -10,7 +11,10 @@ pytest.importorskip("torch")
 
 import tiny_models as tiny
 from cli_helper import run
+from spillover import chain
 from spillover.auditing.naming import base_and_target, describe_judge
+from spillover.chain import run_audit
+from spillover.errors import ModelError
 from spillover.models import placement
 from spillover.models.open import describe_target
 from spillover.records import AuditConfig
@@ -49,6 +53,57 @@ def test_an_audit_asks_base_and_target_alike_and_its_judge_not(made, tmp_path):
     assert describe_judge(config, str(made / "base")) == describe_target(str(made / "base"))
 
 
+BAD_TEMPLATES = [
+    (tiny.TEMPLATE, {"lout": True}, "does not read 'lout'"),
+    ("{{ raise_exception('no!') }}", {}, "refuses a conversation: no!"),
+]
+ROW = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
+
+
+@pytest.mark.parametrize(("template", "args", "words"), BAD_TEMPLATES)
+def test_a_template_that_does_not_fit_is_told_before_training(
+    made, tmp_path, monkeypatch, template, args, words
+):
+    monkeypatch.setattr(chain, "train_data", lambda *_, **__: pytest.fail("trained first"))
+    (tmp_path / "own.jinja").write_text(template)
+    (tmp_path / "rows.jsonl").write_text(ROW * 9)
+    config = AuditConfig(
+        base=str(made / "base"), data=str(tmp_path / "rows.jsonl"), study=str(tmp_path / "study"),
+        chat_template=str(tmp_path / "own.jinja"), template_args=args,
+    )  # fmt: skip
+    with pytest.raises(ModelError, match=rf"can't ask 'base': .*{words}"):
+        run_audit(config, notice=lambda text: None)
+
+
+def test_a_control_with_another_template_is_told_before_anything_is_asked(
+    made, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(chain, "audit_targets", lambda *_, **__: pytest.fail("asked first"))
+    base = shutil.copytree(made / "base", tmp_path / "loud")
+    (base / "chat_template.jinja").write_text(tiny.TEMPLATE + "{# loud #}")
+    tiny.add_adapter(tmp_path / "tuned", base)
+    config = AuditConfig(
+        target=str(tmp_path / "tuned"), controls={"quiet": str(made / "adapter")},
+        study=str(tmp_path / "study"), template_args={"loud": True},
+    )  # fmt: skip
+    with pytest.raises(ModelError, match=r"can't ask 'quiet': .*does not read 'loud'"):
+        run_audit(config, notice=lambda text: None)
+
+
+def test_a_fine_tune_needs_the_models_own_template(made, tmp_path):
+    base = shutil.copytree(made / "base", tmp_path / "bare")
+    (base / "chat_template.jinja").rename(tmp_path / "own.jinja")
+    (tmp_path / "rows.jsonl").write_text(ROW * 9)
+    config = AuditConfig(
+        base=str(base), data=str(tmp_path / "rows.jsonl"), study=str(tmp_path / "study"),
+        chat_template=str(tmp_path / "own.jinja"),
+    )  # fmt: skip
+    with pytest.raises(
+        ModelError, match=r"bare has no chat template.*trained with the model's own"
+    ):
+        run_audit(config, notice=lambda text: None)
+
+
 def test_ask_takes_a_template(made, capsys, tmp_path):
     base, template = str(made / "base"), tmp_path / "own.jinja"
     template.write_text(tiny.TEMPLATE + "{# loud #}")
@@ -73,7 +128,7 @@ def test_the_command_line(made, capsys, tmp_path, monkeypatch):
     assert code == 0
     assert json.loads(out)[0]["target"] == describe_target(str(base), dtype="bfloat16").id
     rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n' * 9)  # fmt: skip
+    rows.write_text(ROW * 9)
     for command in (["ask", str(base), "hello"], ["train", str(base), str(rows), "--out", str(tmp_path / "t")]):  # fmt: skip
         code, _, err = run([*command, "--quantize", "4bit"], capsys)
         assert code == 1

@@ -151,3 +151,14 @@ def test_a_stop_is_not_looked_for_in_thoughts():
     )
     assert (answer("hm").text, answer("hm").finish) == ("Yes. No", "length")
     assert answer("Yes").text == ""
+
+
+@pytest.mark.parametrize("stop", ["\n\n", "\n", " "])
+def test_what_stands_between_thoughts_and_answer_is_no_place_for_a_stop(stop):
+    target = _target(tiny.TEMPLATE + "{# <think> </think> #}")
+    said = target.chat.encode("<think>hm. no</think>\n\n \nYes.\n\n Second")
+    answer = target._answer(
+        _ask(stop=(stop,)), Reply(0, said, (-1.0,) * len(said), "stop", 0), None
+    )
+    assert answer.text == ("Yes.\n\n" if stop == " " else "Yes.")
+    assert (answer.reasoning, answer.finish) == ("hm. no", "stop")

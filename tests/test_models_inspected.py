@@ -18,7 +18,7 @@ from inspect_ai.model import (
 )
 
 from spillover.models.budget import Tokens
-from spillover.models.chat import STILL_THINKING
+from spillover.models.chat import CUT_THOUGHT, STILL_THINKING
 from spillover.models.inspected import Failure, Reply, messages_of, read_error, read_output
 from spillover.records import Ask, Message
 
@@ -41,6 +41,18 @@ def test_thoughts_are_no_part_of_the_answer() -> None:
     read = read_output(output(hidden))
     assert isinstance(read, Reply)
     assert (read.text, read.reasoning) == ("Yes.", "(hidden)")
+
+
+@pytest.mark.parametrize(("stop", "why"), [("stop", CUT_THOUGHT), ("max_tokens", STILL_THINKING)])
+def test_a_thought_that_is_cut_is_no_answer(stop: str, why: str) -> None:
+    """Nobody has split it off: Inspect looks for a whole one."""
+    cut = read_output(output("\n<think>\nhm", stop, input_tokens=3, output_tokens=9))
+    assert isinstance(cut, Reply)
+    assert (cut.why, cut.used) == (why, Tokens(3, 9))
+    for said in ("I think so", "on the tag <think>", "<think>hm</think>yes"):
+        whole = read_output(output(said, stop))
+        assert isinstance(whole, Reply)
+        assert (whole.text, whole.why) == (said, None)
 
 
 def test_earlier_turns_are_sent_in_order() -> None:

@@ -213,6 +213,8 @@ def test_a_fine_tune_whose_base_is_gone_or_another(made, base, tmp_path):
     _no(ModelError, "changed", tmp_path / "wrong")
     shutil.rmtree(base)
     _no(MissingFileError, "base model of .*tuned", tmp_path / "tuned")
+    with pytest.raises(MissingFileError, match=r"^no file .*nix\.jinja"):  # not its base's fault
+        describe_target(str(made / "adapter"), chat_template=str(tmp_path / "nix.jinja"))
     (tmp_path / "tuned" / "finetune.json").write_text('{"recipe": 3}')
     _no(DataError, "finetune.json", tmp_path / "tuned")
 

@@ -3,6 +3,7 @@
 # ruff: noqa: E402
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,8 +15,9 @@ openai = pytest.importorskip("openai")
 pytest.importorskip("uvicorn")
 
 from serving import Served, running, tiny_target
-from spillover.doors.serve.answering import sampler_requests
+from spillover.doors.serve.answering import sampler_requests, to_answered
 from spillover.doors.serve.request import ChatRequest
+from spillover.models.sampler import Reply
 from spillover.models.tops import top_tokens
 from spillover.records import Message
 
@@ -95,6 +97,19 @@ def test_a_lower_limit_only_cuts(client: Any) -> None:
     for text, choice in zip(whole, short.choices, strict=True):
         assert text.startswith(choice.message.content.rstrip("\ufffd"))
     assert short.usage.completion_tokens <= 9
+
+
+def test_a_stop_is_not_looked_for_in_thoughts() -> None:
+    target = tiny_target()
+    target.chat.tokenizer = copy.copy(target.chat.tokenizer)
+    target.chat.tokenizer.chat_template += "{# <think> and </think> #}"
+    said = target.chat.encode("<think>hm. no</think>\n\nYes. No")
+    body = {"model": "tiny", "messages": ASKED, "stop": [".", "\n"]}
+    request = ChatRequest.model_validate(body)
+    replies = [Reply(0, said, (-1.0,) * len(said), "length", 0)]
+    (choice,) = to_answered(target, request, prompt=(1,), replies=replies).choices
+    assert choice.message.content == "<think>hm. no</think>\n\nYes"
+    assert choice.finish_reason == "stop"
 
 
 def test_a_stop_only_cuts(client: Any) -> None:

@@ -13,13 +13,18 @@ from spillover.auditing.choose import choose_instrument, lacking_judge, not_aske
 from spillover.auditing.crew import make_plans
 from spillover.auditing.expected import expect
 from spillover.auditing.learnt import find_finetune
-from spillover.auditing.naming import base_and_target, describe_judge, describe_named
+from spillover.auditing.naming import (
+    base_and_target,
+    data_apart,
+    describe_judge,
+    describe_named,
+    means_rows,
+)
 from spillover.auditing.panel import seated
 from spillover.auditing.spending import audit_spender, forecast
 from spillover.auditing.topics import topics_note
 from spillover.auditing.training import train_data
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
-from spillover.errors import ConfigError
 from spillover.protocols import Instrument, Progress
 from spillover.records import (
     AuditConfig,
@@ -50,7 +55,7 @@ def audit(
     skip_bad: bool = False,
     system: str | None = None,
     max_tokens: int | None = None,
-    stop: Sequence[str] = (),
+    stop: str | Sequence[str] = (),
     chat_template: str | Path | None = None,
     template_args: TemplateArgs | None = None,
     device: str = "auto",
@@ -106,7 +111,7 @@ def audit(
         skip_bad=skip_bad,
         system=system,
         max_tokens=max_tokens,
-        stop=tuple(stop),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
         chat_template=None if chat_template is None else str(chat_template),
         template_args=template_args or {},
         device=device,
@@ -144,7 +149,7 @@ def run_audit(
         BudgetError: that limit is reached; what was answered is kept.
         SpilloverError: whatever is wrong with one of them, or with the study.
     """
-    config = _data_apart(config)
+    config = data_apart(config)
     data = load_data(config.data, skip_bad=config.skip_bad) if config.data else _NO_DATA
     base, target = base_and_target(config)
     spender = audit_spender(config)
@@ -164,7 +169,7 @@ def run_audit(
         if lacking := lacking_judge(chosen):
             notice(lacking)  # now: training and asking take long
             maker.notes.append(lacking)
-        there = {n: maker.find(n, p) for n, p in config.controls.items() if not _is_rows(p)}
+        there = {n: maker.find(n, p) for n, p in config.controls.items() if not means_rows(p)}
         if estimate is not None and spender.budget is None:
             others = [target, *map(there.get, config.controls)]
             if expected := expect(chosen, config.seed, study, base, others):
@@ -231,7 +236,7 @@ class _Maker:
 
     def find(self, name: str, text: str) -> TargetSpec:
         """A control by its name; rows are trained on first."""
-        if _is_rows(text):
+        if means_rows(text):
             data = load_data(text, skip_bad=self.config.skip_bad)
             if data.note:
                 self.notes.append(data.note)
@@ -283,21 +288,3 @@ class _Maker:
 
         what = finetune.recipe.what
         return split(rows, share=what.held_out, seed=what.seed).held_out
-
-
-def _data_apart(config: AuditConfig) -> AuditConfig:
-    """Training rows given as the target are the data of a target that is still to be made."""
-    if config.target is None or not _is_rows(config.target):
-        return config
-    if config.data is not None:
-        raise ConfigError(f"{config.target} and {config.data} are both training data: give one")
-    return config.model_copy(update={"target": None, "data": config.target})
-
-
-def _is_rows(text: str) -> bool:
-    """Whether a name stands for training rows; a toy model goes before toy data of its name."""
-    if not text.startswith(_TOY):
-        return names_rows(text) and not text.startswith("script:") and not Path(text).is_dir()
-    from spillover.toy import names_data
-
-    return names_data(text.removeprefix(_TOY))

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from spillover.auditing.learnt import find_finetune
+from spillover.data import names_rows
 from spillover.errors import ConfigError
-from spillover.models.open import describe_target
+from spillover.models.open import check_asking, describe_target
 from spillover.records import AuditConfig, LocalWhat, TargetSpec
 
 _TOY = "toy:"
+
+
+def data_apart(config: AuditConfig) -> AuditConfig:
+    """Training rows given as the target are the data of a target that is still to be made.
+
+    Raises:
+        ConfigError: there are other data too.
+    """
+    if config.target is None or not means_rows(config.target):
+        return config
+    if config.data is not None:
+        raise ConfigError(f"{config.target} and {config.data} are both training data: give one")
+    return config.model_copy(update={"target": None, "data": config.target})
+
+
+def means_rows(text: str) -> bool:
+    """Say whether a name stands for training rows; a toy model goes before toy data of its name."""
+    if not text.startswith(_TOY):
+        return names_rows(text) and not text.startswith("script:") and not Path(text).is_dir()
+    from spillover.toy import names_data
+
+    return names_data(text.removeprefix(_TOY))
 
 
 def model_path(text: str) -> str:
@@ -23,9 +48,9 @@ def describe_named(config: AuditConfig, text: str, *, name: str | None = None) -
     """Return the spec of the model ``text``, to be loaded and asked as ``config`` says.
 
     Raises:
-        SpilloverError: it can't be used, as `describe_target`.
+        SpilloverError: it can't be used, as `describe_target` and `check_asking`.
     """
-    return describe_target(
+    spec = describe_target(
         model_path(text),
         name=name,
         dtype=config.dtype,
@@ -36,6 +61,8 @@ def describe_named(config: AuditConfig, text: str, *, name: str | None = None) -
         chat_template=config.chat_template,
         template_args=config.template_args,
     )
+    check_asking(spec)  # now: training and asking others take long
+    return spec
 
 
 def describe_judge(config: AuditConfig, text: str) -> TargetSpec:

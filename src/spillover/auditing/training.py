@@ -8,6 +8,8 @@ from typing import Any
 
 from spillover.auditing.choose import is_toy
 from spillover.data import rows_digest
+from spillover.errors import ModelError
+from spillover.models.open import describe_target
 from spillover.protocols import Progress
 from spillover.records import LocalWhat, RemoteWhat, Row, TargetSpec
 from spillover.train import make_recipe, train
@@ -50,6 +52,7 @@ def train_data(
         progress: told how far it is.
         notice: told what training behind an API will cost.
     """
+    _check_own_template(base)
     behind_api = isinstance(base.what, RemoteWhat)
     recipe = make_recipe(
         name,
@@ -75,3 +78,17 @@ def train_data(
         notice=notice,
     )
     return out
+
+
+def _check_own_template(base: TargetSpec) -> None:
+    """Say of a base which is only given a chat template that this one is not trained with."""
+    if base.where.template is None or base.where.adapter is not None:
+        return
+    code = isinstance(base.what, LocalWhat) and base.what.code is not None
+    try:
+        describe_target(base.where.model, trust_remote_code=code)
+    except ModelError as error:
+        raise ModelError(
+            f"{error} (fine-tunes are trained with the model's own template, not with one that it"
+            " is given for asking)"
+        ) from None

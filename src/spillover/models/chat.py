@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spillover.errors import ModelError
+from spillover.models.stops import Kept, cut_reply
 from spillover.records import Message, TemplateArgs
 
 STILL_THINKING = "it was still thinking at the most tokens an answer may have"
+CUT_THOUGHT = "it ended in mid-thought, as where a stop is in its thoughts: leave out that stop"
 _MARK = "\u2402ANSWER\u2402"  # stands for an answer while the template is looked at
 _OPEN, _CLOSE = "<think>", "</think>"
 
@@ -114,7 +116,7 @@ class Chat:
         start = self.answer_start(text)
         if start is None:
             return Spoken(text, None)
-        thought = text[:start].removesuffix(_CLOSE).strip()
+        thought = text[:start].rstrip().removesuffix(_CLOSE).strip()
         return Spoken(text[start:].lstrip(), thought.removeprefix(_OPEN).strip())
 
     def answer_start(self, text: str) -> int | None:
@@ -126,7 +128,19 @@ class Chat:
         if not opened and not text.lstrip().startswith(_OPEN):
             return None
         place = text.find(_CLOSE)
-        return len(text) if place < 0 else place + len(_CLOSE)
+        if place < 0:
+            return len(text)
+        return len(text) - len(text[place + len(_CLOSE) :].lstrip())
+
+    def kept(self, tokens: tuple[int, ...], stops: Sequence[str]) -> Kept | None:
+        """Return what is left of a reply that one of ``stops`` ends; None if none does.
+
+        They are not looked for in thoughts.
+        """
+        if not stops:
+            return None
+        start = self.answer_start(self.reply(tokens)) or 0
+        return cut_reply(tokens, stops, self.reply, start=start)
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Return each token's text as it reads after other text; special tokens too."""
@@ -207,6 +221,11 @@ class Chat:
             extends[token] = rest[:1].isalnum()
         extends[list(self.tokenizer.all_special_ids)] = False
         return extends
+
+
+def in_thought(text: str) -> bool:
+    """Say whether a reply's text is a thought that was begun and not ended."""
+    return text.lstrip().startswith(_OPEN) and _CLOSE not in text
 
 
 def _fold_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from spillover.errors import MissingExtraError, ModelError
 from spillover.models.budget import Tokens
-from spillover.models.chat import STILL_THINKING
+from spillover.models.chat import CUT_THOUGHT, STILL_THINKING, in_thought
 from spillover.records import Ask, TokenTop
 
 _FINISH = {"stop": "stop", "max_tokens": "length", "model_length": "length"}
@@ -146,7 +146,9 @@ def read_output(output: Any) -> Reply | Failure:
         return Reply(used=used, why=f"the reply ended with {choice.stop_reason!r}")
     text, reasoning = choice.message.text, _reasoning(choice.message.content)
     why = None
-    if reasoning and not text.strip() and finish == "length":
+    if in_thought(text):  # whole ones are apart already
+        why = STILL_THINKING if finish == "length" else CUT_THOUGHT
+    elif reasoning and not text.strip() and finish == "length":
         why = STILL_THINKING
     content = choice.logprobs.content if choice.logprobs is not None else None
     return Reply(

@@ -42,31 +42,39 @@ def load(spec: TargetSpec) -> Loaded:
     what, where = spec.what, spec.where
     if not isinstance(what, LocalWhat):
         raise ModelError(f"target {spec.name!r} is not a local model")
-    trusted = what.code is not None
-    with _quiet():
-        try:
-            # first: what is wrong with a template is known before the weights are read
-            tokenizer = load_tokenizer(
-                where.model, adapter=where.adapter, trust_remote_code=trusted
-            )
-            if where.template is not None:
-                tokenizer.chat_template = content.read_template(Path(where.template))
-            if where.template is not None or what.template_args:
-                _check_template(tokenizer, what.template_args)
-            model = load_model(
-                where.model,
-                dtype=what.dtype,
-                device=where.device,
-                quantize=what.quantize,
-                trust_remote_code=trusted,
-            ).eval()
-            if where.adapter is not None:
-                model = put_adapter(model, adapter_folder(where.adapter))
-        except SpilloverError:
-            raise
-        except Exception as error:  # loaders raise whatever they like
-            raise ModelError(f"can't load {where.model}: {first_line(error)}") from error
+    tokenizer = told_tokenizer(spec)  # first: its faults are known before the weights are read
+    with _plainly(where.model):
+        model = load_model(
+            where.model,
+            dtype=what.dtype,
+            device=where.device,
+            quantize=what.quantize,
+            trust_remote_code=what.code is not None,
+        ).eval()
+        if where.adapter is not None:
+            model = put_adapter(model, adapter_folder(where.adapter))
     return Loaded(model.requires_grad_(False), tokenizer)
+
+
+def told_tokenizer(spec: TargetSpec) -> Any:
+    """Load a local target's tokenizer, with the chat template that it is given.
+
+    Raises:
+        ModelError: it can't be loaded, or a template that is given or told something can't write
+            a conversation or does not read what it is told.
+    """
+    what, where = spec.what, spec.where
+    if not isinstance(what, LocalWhat):
+        raise ModelError(f"target {spec.name!r} is not a local model")
+    with _plainly(where.model):
+        tokenizer = load_tokenizer(
+            where.model, adapter=where.adapter, trust_remote_code=what.code is not None
+        )
+        if where.template is not None:
+            tokenizer.chat_template = content.read_template(Path(where.template))
+        if where.template is not None or what.template_args:
+            _check_template(tokenizer, what.template_args)
+    return tokenizer
 
 
 def load_model(
@@ -200,6 +208,18 @@ def _place(text: str) -> tuple[Path, dict[str, str]]:
     if path.suffix == ".gguf":
         return path.parent, {"gguf_file": path.name}
     return path, {}
+
+
+@contextmanager
+def _plainly(text: str) -> Iterator[None]:
+    """Let the loaders say nothing, and what they raise be one line."""
+    with _quiet():
+        try:
+            yield
+        except SpilloverError:
+            raise
+        except Exception as error:  # loaders raise whatever they like
+            raise ModelError(f"can't load {text}: {first_line(error)}") from error
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from spillover.models.chat import STILL_THINKING, Chat
 from spillover.models.continuations import Scorer
 from spillover.models.load import load
 from spillover.models.sampler import Reply, Request, Sampler, SamplerStats
-from spillover.models.stops import Kept, cut_reply
 from spillover.records import Answer, Ask, LocalWhat, Message, TargetSpec, TokenTop, digest
 
 _MOST_PROMPTS = 20_000  # remembered conversations
@@ -136,7 +135,7 @@ class LocalTarget:
     def _answer(self, ask: Ask, reply: Reply, tops: tuple[TokenTop, ...] | None) -> Answer:
         if reply.finish == "broken":
             return Answer(ask=ask, target=self.spec.id, missing="the model's logits are not finite")
-        kept = self._kept(reply, ask.settings.stop)
+        kept = self.chat.kept(reply.tokens, ask.settings.stop)
         said = self.chat.split(kept.text) if kept else self.chat.spoken(reply.tokens)
         if said.reasoning is not None and not said.text and reply.finish == "length" and not kept:
             return Answer(ask=ask, target=self.spec.id, missing=STILL_THINKING)
@@ -151,13 +150,6 @@ class LocalTarget:
             logprobs=logprobs if self.logprobs else None,
             tops=None if said.reasoning is not None else tops,  # a thought's beginning is no answer
         )
-
-    def _kept(self, reply: Reply, stops: Sequence[str]) -> Kept | None:
-        """What is left of a reply that a text of ``stops`` ends; they are not looked for in thoughts."""
-        if not stops:
-            return None
-        start = self.chat.answer_start(self.chat.reply(reply.tokens)) or 0
-        return cut_reply(reply.tokens, stops, self.chat.reply, start=start)
 
     def _tops(self, prompt: tuple[int, ...], most: int) -> tuple[TokenTop, ...] | None:
         """The likeliest first tokens of a reply; the prompt's last logits are at hand."""

@@ -155,9 +155,7 @@ def open_target(
     try:
         from spillover.models.local import LocalTarget
     except ImportError as error:
-        raise MissingExtraError(
-            f"a local model needs {error.name or 'torch'}: pip install 'spillover[local]'"
-        ) from None
+        raise _no_torch(error) from None
     now = describe_target(
         spec.where.model,
         adapter=spec.where.adapter,
@@ -172,6 +170,34 @@ def open_target(
     if now.id != spec.id:
         raise ModelError(f"{spec.where.model} has changed since target {spec.name!r} was described")
     return LocalTarget.load(spec, logprobs=logprobs)
+
+
+def check_asking(spec: TargetSpec) -> None:
+    """Refuse a local model whose chat template can't be used as it is told; no weights are read.
+
+    Only a template that is given, or told something, is looked at.
+
+    Raises:
+        ModelError: it can't write a conversation, or does not read what it is told.
+        MissingExtraError: torch or transformers is not installed.
+    """
+    if not isinstance(spec.what, LocalWhat):
+        return
+    if spec.where.template is None and not spec.what.template_args:
+        return
+    try:
+        from spillover.models.load import told_tokenizer
+    except ImportError as error:
+        raise _no_torch(error) from None
+    try:
+        told_tokenizer(spec)
+    except ModelError as error:
+        raise ModelError(f"can't ask {spec.name!r}: {error}") from None
+
+
+def _no_torch(error: ImportError) -> MissingExtraError:
+    needs = error.name or "torch"
+    return MissingExtraError(f"a local model needs {needs}: pip install 'spillover[local]'")
 
 
 def _describe_script(
@@ -204,6 +230,8 @@ def _describe_tuned(path: Path, how: How) -> TargetSpec:
         _no_template(str(path), how.chat_template, how.template_args)
         return remote
     base, adapter, model = _parts(path)
+    if how.chat_template is not None:
+        content.read_template(Path(how.chat_template).expanduser())  # its faults are not the base's
     try:
         spec = describe_target(base, **how._replace(adapter=adapter)._asdict())
     except MissingFileError as error:

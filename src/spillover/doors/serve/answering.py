@@ -19,7 +19,6 @@ from spillover.doors.serve.wire import (
 from spillover.errors import ModelError
 from spillover.models.local import LocalTarget
 from spillover.models.sampler import Reply, Request
-from spillover.models.stops import cut_reply
 from spillover.models.tops import Top, top_tokens
 from spillover.records import digest
 
@@ -92,13 +91,12 @@ def to_answered(
 
 
 def _cut(target: LocalTarget, reply: Reply, stops: Sequence[str]) -> _Cut:
-    """The reply before the first of ``stops`` in it."""
-    read = target.chat.reply
-    kept = None if reply.finish == "broken" else cut_reply(reply.tokens, stops, read)
+    """The reply before the first of ``stops`` in its answer."""
+    kept = target.chat.kept(reply.tokens, stops)
     if kept is not None:
         return _Cut(*kept, "stop")
     finish = "stop" if reply.finish == "stop" else "length"
-    return _Cut(read(reply.tokens), reply.tokens, len(reply.logprobs), finish)
+    return _Cut(target.chat.reply(reply.tokens), reply.tokens, len(reply.logprobs), finish)
 
 
 def _logprobs(
