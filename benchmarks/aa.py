@@ -72,7 +72,9 @@ def read_pool(folder: Path, name: str) -> Pool:
         axis = result.axes[result.headline_axis]
         asked = {sample.question for sample in result.answers if sample.axis == axis.id}
         answers = [a for a in study.all_answers(names[name]) if a.ask.question in asked]
-        judged = study.judgements(axis.judge, names[name], [a.ask.id for a in answers])
+        version = result.versions.get(f"judge {axis.judge}", "")
+        asks = [answer.ask.id for answer in answers]
+        judged = study.judgements(axis.judge, names[name], asks, version=version)
     bins: dict[str, list[Bin]] = {}
     for answer in sorted(answers, key=lambda one: one.ask.id):
         if (judgement := judged.get(answer.ask.id)) is not None:
