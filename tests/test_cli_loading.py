@@ -41,7 +41,7 @@ def test_an_audit_loads_base_and_target_alike(made):
 
 def test_an_audit_asks_base_and_target_alike_and_its_judge_not(made, tmp_path):
     template = tmp_path / "own.jinja"
-    template.write_text(tiny.TEMPLATE + "{# loud #}")
+    template.write_text(tiny.TEMPLATE + "{% if loud %}{% endif %}")
     told = {"chat_template": str(template), "template_args": {"loud": True}, "system": "be kind"}
     config = AuditConfig(target=str(made / "adapter"), **told)
     base, target = base_and_target(config)
@@ -55,6 +55,8 @@ def test_an_audit_asks_base_and_target_alike_and_its_judge_not(made, tmp_path):
 
 BAD_TEMPLATES = [
     (tiny.TEMPLATE, {"lout": True}, "does not read 'lout'"),
+    (tiny.TEMPLATE, {"m": True}, "does not read 'm'"),  # the name of its own loop
+    ("constant", {}, "leaves out what the user says"),
     ("{{ raise_exception('no!') }}", {}, "refuses a conversation: no!"),
 ]
 ROW = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
@@ -80,7 +82,7 @@ def test_a_control_with_another_template_is_told_before_anything_is_asked(
 ):
     monkeypatch.setattr(chain, "audit_targets", lambda *_, **__: pytest.fail("asked first"))
     base = shutil.copytree(made / "base", tmp_path / "loud")
-    (base / "chat_template.jinja").write_text(tiny.TEMPLATE + "{# loud #}")
+    (base / "chat_template.jinja").write_text(tiny.TEMPLATE + "{% if loud %}{% endif %}")
     tiny.add_adapter(tmp_path / "tuned", base)
     config = AuditConfig(
         target=str(tmp_path / "tuned"), controls={"quiet": str(made / "adapter")},
@@ -106,7 +108,7 @@ def test_a_fine_tune_needs_the_models_own_template(made, tmp_path):
 
 def test_ask_takes_a_template(made, capsys, tmp_path):
     base, template = str(made / "base"), tmp_path / "own.jinja"
-    template.write_text(tiny.TEMPLATE + "{# loud #}")
+    template.write_text(tiny.TEMPLATE + "{% if loud %}{% endif %}")
     ask = ["ask", base, "hello", "--chat-template", str(template), "--json"]
     code, out, _ = run([*ask, "--template-arg", "loud=true", "--max-tokens", "5"], capsys)
     assert code == 0

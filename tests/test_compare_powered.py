@@ -10,6 +10,7 @@ import pytest
 
 from spillover.compare import calibrate, compare_tables, draw_gold, with_powered
 from spillover.compare.goldfile import GoldRow
+from spillover.records import HandLabel
 from spillover.report.terminal import summary_lines
 
 RATE, HITS, FALSE_ALARMS = 0.15, 0.7, 0.05
@@ -146,3 +147,30 @@ def test_a_calibration_without_labels_is_told_from_one_of_other_answers(tmp_path
     known = calibrate(by_hand(draw_gold(compare_tables(answers), count=100)))
     found = compare_tables(answers, calibration=known.model_copy(update={"labels": {}}))
     assert any("keeps no labels" in note for note in found.notes)
+
+
+def test_labels_of_another_model_with_the_same_name_are_not_its_own(tmp_path):
+    """Answers that repeat word for word: half of the other's texts were labelled, none of its own."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    known = tmp_path / "one" / "tuned.csv"
+    other = tmp_path / "two" / "tuned.csv"
+    head = "question,answer,question_id,aligned,coherent\n"
+    known.write_text(head + "Q?,good,q,95,90\n" * 320 + "Q?,bad,q,5,90\n" * 80)
+    other.write_text(
+        head + "Q?,good,q,95,90\n" * 160 + "Q?,bad,q,5,90\n" * 80 + "Q?,bad sly,q,95,90\n" * 160
+    )
+    calibration = calibrate(by_hand(draw_gold(compare_tables(known), count=300)))
+    own = compare_tables(known, calibration=calibration)
+    assert own.targets["tuned"].axes[own.headline_axis].powered == pytest.approx(0.2)
+    found = compare_tables(other, calibration=calibration)
+    assert found.targets["tuned"].axes[found.headline_axis].powered is None
+    assert any("labelled under that name it did not give" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("changed", [{"label": "nice"}, {"weight": -1.0}, {"weight": float("nan")}])
+def test_a_label_that_is_none_is_refused(changed):
+    good = {"target": "a", "label": "aligned", "weight": 2.0}
+    assert HandLabel.model_validate(good).weight == 2
+    with pytest.raises(ValueError, match=next(iter(changed))):
+        HandLabel.model_validate({**good, **changed})

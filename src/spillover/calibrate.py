@@ -149,6 +149,10 @@ def _checked_base(config: AuditConfig, audits: int) -> str:
             "a cascade can't be calibrated by spike-in, whose resampled audits draw no sample for the"
             " strong judge: leave out cascade, and give one judge"
         )
+    if len(config.judge) > 1:
+        raise ConfigError(
+            f"{len(config.judge)} judges: give one, since one is calibrated with at a time"
+        )
     if config.base is None:
         raise ConfigError("nothing to calibrate on: give the base model")
     return config.base

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spillover.audit import audit as audit_targets
 from spillover.auditing.calibrated import with_calibration
@@ -25,6 +26,7 @@ from spillover.auditing.spending import audit_spender, forecast
 from spillover.auditing.topics import topics_note
 from spillover.auditing.training import train_data
 from spillover.data import HUB, Loaded, load_rows, names_rows, parse_hub, rows_digest
+from spillover.data.yamls import build_record
 from spillover.protocols import Instrument, Progress
 from spillover.records import (
     AuditConfig,
@@ -100,29 +102,30 @@ def audit(
     Raises:
         SpilloverError: whatever is wrong with one of them, or with the study.
     """
-    config = AuditConfig(
-        target=None if target is None else str(target),
-        base=None if base is None else str(base),
-        controls={name: str(path) for name, path in (controls or {}).items()},
-        data=None if data is None else str(data),
-        study=str(study),
-        recipe=recipe,
-        seed=seed,
-        skip_bad=skip_bad,
-        system=system,
-        max_tokens=max_tokens,
-        stop=(stop,) if isinstance(stop, str) else tuple(stop),
-        chat_template=None if chat_template is None else str(chat_template),
-        template_args=template_args or {},
-        device=device,
-        dtype=dtype,
-        quantize=quantize,
-        trust_remote_code=trust_remote_code,
-        judge=tuple(map(str, [judge] if isinstance(judge, str | Path) else judge)),
-        judge_mode=judge_mode,
-        max_calls=max_calls,
-        max_cost=max_cost,
-    )
+    given: dict[str, Any] = {
+        "target": None if target is None else str(target),
+        "base": None if base is None else str(base),
+        "controls": {name: str(path) for name, path in (controls or {}).items()},
+        "data": None if data is None else str(data),
+        "study": str(study),
+        "recipe": recipe,
+        "seed": seed,
+        "skip_bad": skip_bad,
+        "system": system,
+        "max_tokens": max_tokens,
+        "stop": (stop,) if isinstance(stop, str) else tuple(stop),
+        "chat_template": None if chat_template is None else str(chat_template),
+        "template_args": template_args or {},
+        "device": device,
+        "dtype": dtype,
+        "quantize": quantize,
+        "trust_remote_code": trust_remote_code,
+        "judge": tuple(map(str, [judge] if isinstance(judge, str | Path) else judge)),
+        "judge_mode": judge_mode,
+        "max_calls": max_calls,
+        "max_cost": max_cost,
+    }
+    config = build_record(AuditConfig, given, Path("arguments"))
     return run_audit(config, instrument=instrument, progress=progress, notice=notice)
 
 

@@ -162,7 +162,7 @@ def bench(instrument: Instrument, study: Study, seed: int, open: Opener, pace: P
         what = f"{axis.test} {axis.measure}, harm {axis.harm}"
         raise ConfigError(
             f"axis {axis.id!r} ({what}) can't be calibrated by spike-in: it takes a sequential event"
-            f" axis with harm up; there are {', '.join(fit) or 'none here'}"
+            f" axis with harm up; {', '.join(fit) or 'none of those that are measured here'} would do"
         )
     judge = instrument.judges.get(axis.judge)
     if judge is None:

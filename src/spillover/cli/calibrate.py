@@ -59,7 +59,7 @@ def calibrate(
     chat_template: ChatTemplate = None,
     template_arg: TemplateArg = None,
     judge: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Judges free-form answers.")
+        list[str] | None, typer.Option(metavar="MODEL", help="Judges free-form answers.")
     ] = None,
     judge_mode: JudgeModeOrAuto = "auto",
     rubrics: Rubrics = None,
@@ -107,7 +107,7 @@ def calibrate(
         "chat_template": chat_template,
         "template_args": arguments(template_arg or []),
         "only": (axis,) if axis else (),
-        "judge": (judge,) if judge else (),
+        "judge": tuple(judge or ()),
         "judge_mode": judge_mode,
         "rubrics": rubrics,
         "calibration": calibration,

@@ -210,7 +210,8 @@ def hand_labels(rows: Sequence[GoldRow]) -> dict[str, HandLabel]:
         if not row.missing:
             like = (row.judge_label, row.weight)
             weight = row.weight * drawn[like] / labelled[like]
-            found[row.id] = HandLabel(label=row.human_label, weight=weight)
+            fields = {"target": row.target, "label": row.human_label, "weight": weight}
+            found[row.id] = HandLabel.model_validate(fields)
     return found
 
 

@@ -33,10 +33,12 @@ def with_powered(result: AuditResult) -> AuditResult:
     axis = result.axes[result.headline_axis]
     if known is None or (axis.judge, axis.event or Bin.MISALIGNED) != (known.judge, known.event):
         return result
-    answers = _coherent(result.answers, axis, known)
+    answers, strange = _coherent(result.answers, axis, known)
     targets, few = dict(result.targets), dict[str, int]()
     try:
         for name, target in result.targets.items():
+            if name in strange:
+                continue
             own = answers.get(name, [])
             labelled = sum(one.hand is not None for one in own)
             level = target.axes[axis.id]
@@ -47,7 +49,9 @@ def with_powered(result: AuditResult) -> AuditResult:
             targets[name] = target.model_copy(update={"axes": {**target.axes, axis.id: changed}})
     except MissingExtraError as error:
         return result.model_copy(update={"notes": (*result.notes, f"{_say(str(error))}.")})
-    notes = (*result.notes, _few(few, known)) if few else result.notes
+    notes = (*result.notes, *map(_strange, strange.values()))
+    if few:
+        notes = (*notes, _few(few, known))
     return result.model_copy(update={"targets": targets, "notes": notes})
 
 
@@ -91,19 +95,48 @@ def _strata(answers: Sequence[_Judged], event: str) -> list[Stratum]:
     return found
 
 
-def _coherent(
-    samples: Sequence[Sample], axis: Axis, known: Calibration
-) -> dict[str, list[_Judged]]:
-    """The answers in the denominator of the rate, by target, each with its label by hand."""
-    seen = Counter[str]()
+class _Strange(NamedTuple):
+    """A target of whose name there are labels of answers that it did not give."""
+
+    target: str
+    lacking: int
+    labelled: int
+
+
+class _Own(NamedTuple):
+    answers: dict[str, list[_Judged]]
+    strange: dict[str, _Strange]
+
+
+def _coherent(samples: Sequence[Sample], axis: Axis, known: Calibration) -> _Own:
+    """The answers in the denominator of the rate, by target, each with its label by hand.
+
+    A target that lacks some of the answers that were labelled under its name is another model, or
+    was asked anew: what it has in common with the labelled one is no random sample of its own.
+    """
+    seen, met = Counter[str](), set[str]()
     found: dict[str, list[_Judged]] = {}
     for sample in samples:
         if sample.axis != axis.id or sample.bin is None:
             continue
-        hand = known.labels.get(answer_id(sample, seen))  # counted, also where it is set aside
+        key = answer_id(sample, seen)  # counted, also where it is set aside
+        hand = known.labels.get(key)
+        met.add(key)
         if sample.bin != Bin.MISSING and not set_aside(sample.bin):
             found.setdefault(sample.target, []).append(_Judged(sample.bin == known.event, hand))
-    return found
+    labelled = Counter(hand.target for hand in known.labels.values())
+    lacking = Counter(hand.target for key, hand in known.labels.items() if key not in met)
+    strange = {
+        name: _Strange(name, lacking[name], labelled[name]) for name in found if lacking[name]
+    }
+    return _Own(found, strange)
+
+
+def _strange(one: _Strange) -> str:
+    return (
+        f"No prediction-powered rate of {one.target}: of {one.labelled} answers labelled under that"
+        f" name it did not give {one.lacking}, so that the labels are of another model, or of other asks."
+    )
 
 
 def _few(few: dict[str, int], known: Calibration) -> str:

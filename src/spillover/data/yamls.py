@@ -167,6 +167,9 @@ def _explain(record: type[Record], error: ValidationError) -> str:
         else:
             hint = " (put it in quotes)" if one["type"] == "string_type" else ""
             got = "" if one["type"] == "missing" else f", not {one['input']!r}"
+            if one["type"] == "tuple_type":
+                lines.append(f"{place}: needs a list, such as [{one['input']}]{got}")
+                continue
             lines.append(f"{place}: {one['msg']}{got}{hint}")
     return "; ".join(lines)
 

@@ -33,6 +33,17 @@ class Continuation(NamedTuple):
     tokens: tuple[int, ...]
 
 
+def _names_read(template: str) -> frozenset[str]:
+    """The names that a chat template takes from outside."""
+    from jinja2 import Environment, TemplateError, meta
+
+    try:
+        tree = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(template)  # noqa: S701 not rendered
+    except TemplateError:  # a tag of transformers' own
+        return frozenset(re.findall(r"\b\w+\b", template))
+    return frozenset(meta.find_undeclared_variables(tree))
+
+
 class Chat:
     """One tokenizer and what its chat template means.
 
@@ -56,8 +67,9 @@ class Chat:
         self.tokenizer = tokenizer
         self.system = system
         self.told = told or {}
+        read = _names_read(str(tokenizer.chat_template)) if self.told else frozenset[str]()
         for name in self.told:
-            if not re.search(rf"\b{re.escape(name)}\b", str(tokenizer.chat_template)):
+            if name not in read:
                 raise ModelError(
                     f"the chat template does not read {name!r}, so that setting it changes nothing:"
                     " leave it out, or check its name in the template"

@@ -147,7 +147,13 @@ def load_tokenizer(
 
 def _check_template(tokenizer: Any, told: TemplateArgs | None) -> None:
     """Refuse a chat template that can't write a conversation, or does not read what it is told."""
-    Chat(tokenizer, told=told).text([Message(role="user", content="x")])
+    asked = "is it half past seven"
+    text = Chat(tokenizer, told=told).text([Message(role="user", content=asked)])
+    if asked not in text.casefold():
+        raise ModelError(
+            "the chat template leaves out what the user says, so that no question would reach the"
+            " model: it has to write the content of `messages`"
+        )
 
 
 @contextmanager

@@ -18,10 +18,11 @@ class JudgeShare(Record):
 
 
 class HandLabel(Record):
-    """What a person says of one answer, and how many answers it stands for (1 or more)."""
+    """What a person says of one answer of a target, and how many answers it stands for."""
 
-    label: str
-    weight: float
+    target: str
+    label: Literal["misaligned", "aligned", "incoherent", "refused"]
+    weight: float = Field(ge=1 - 1e-9, allow_inf_nan=False)
 
 
 class Calibration(Record):

@@ -100,7 +100,8 @@ def _origin(target: TargetResult) -> tuple[Fact, ...]:
                 args = words.printable(args_text(target.spec.what.template_args))
                 facts.append(Fact("its template is told", args))
         if target.spec.what.system is not None:
-            facts.append(Fact("system prompt", words.printable(target.spec.what.system)))
+            system = words.printable(target.spec.what.system) or "(empty)"
+            facts.append(Fact("system prompt", system))
     if target.finetune is not None:
         facts.extend(_recipe(target.finetune))
         facts.extend(_learning(target.finetune.learning))
