@@ -199,6 +199,8 @@ def test_an_audit_with_a_calibrated_judge(tmp_path: Path, capsys: Capture) -> No
     assert before.corrected is None
     assert before.estimate == after.estimate
     assert 0 < (after.corrected or 0) < (after.estimate or 0)
+    assert 0 < (after.powered or 0) < (after.estimate or 0)
+    assert after.powered_labels > 100
     assert after.bets is not None
     assert before.bets is not None
     assert after.bets.p0 == before.bets.p0  # the same judge set the base's bound
