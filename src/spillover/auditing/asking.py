@@ -33,6 +33,13 @@ class Judged(NamedTuple):
     second: Judgement | None = None
 
 
+class Draws(NamedTuple):
+    """Tokens that local models drew, and how many of them a rounding could have changed."""
+
+    tokens: int = 0
+    near_ties: int = 0
+
+
 @dataclass
 class Pace:
     """How long answers take, to say how long the rest may take.
@@ -123,10 +130,10 @@ class Asker:
             self.pace.tell(self._label, self._done, self._done)
 
     @property
-    def draws(self) -> tuple[int, int]:
-        """Tokens that a local model has drawn, and how many of them rounding could have changed."""
+    def draws(self) -> Draws:
+        """What the open model has drawn; nothing where it is not a local one."""
         stats = getattr(self._target, "stats", None)
-        return (0, 0) if stats is None else (stats.tokens, stats.near_ties)
+        return Draws() if stats is None else Draws(stats.tokens, stats.near_ties)
 
     def close(self) -> None:
         """Let go of the open model, so that only one is in memory at a time."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spillover.auditing.asking import Asker, Opener, Pace
+from spillover.auditing.asking import Asker, Draws, Opener, Pace
 from spillover.auditing.claims import check_claim
 from spillover.auditing.learnt import DataShare, find_finetune, judge_rows
 from spillover.auditing.measure import Lane, measure_base, measure_target, to_outcome
@@ -28,7 +28,7 @@ class Crew:
     """What every reading needs: study, instrument, plans, and how targets are opened.
 
     Attributes:
-        drawn: tokens that local models drew in this run; ``near_ties`` of them could be others by rounding.
+        drawn: by local models, in this run.
     """
 
     study: Study
@@ -36,8 +36,7 @@ class Crew:
     plans: Sequence[AxisPlan]
     open: Opener
     pace: Pace
-    drawn: int = 0
-    near_ties: int = 0
+    drawn: Draws = field(default_factory=Draws)
     _base: str = ""
     _askers: dict[str, Asker] = field(default_factory=dict[str, Asker])
 
@@ -91,9 +90,9 @@ class Crew:
 
     def draws(self) -> dict[str, str]:
         """What a report says of the tokens that local models drew in this run; none if none."""
-        if not self.drawn:
+        if not self.drawn.tokens:
             return {}
-        told = f"{self.near_ties:,} of {self.drawn:,} tokens that local models drew in this run"
+        told = f"{self.drawn.near_ties:,} of {self.drawn.tokens:,} tokens that local models drew in this run"
         return {"near-ties": f"{told} could be others by a rounding of the last bits"}
 
     def _lane(self, part: Part, plan: AxisPlan) -> Lane:
@@ -109,8 +108,8 @@ class Crew:
             if (claim := check_claim(self._lane(part, plan), part)) is not None:
                 part.claims[plan.axis.id] = claim
         asker = self._askers.pop(part.name)
-        drawn, near = asker.draws
-        self.drawn, self.near_ties = self.drawn + drawn, self.near_ties + near
+        new, old = asker.draws, self.drawn
+        self.drawn = Draws(old.tokens + new.tokens, old.near_ties + new.near_ties)
         asker.close()
         enough = {key: one for key, one in self.pace.axes.items() if one.answers >= ENOUGH}
         if enough and self._base:

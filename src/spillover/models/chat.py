@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spillover.errors import ModelError
+from spillover.models.content import parse_template
 from spillover.models.stops import Kept, cut_reply
 from spillover.records import Message, TemplateArgs
 
@@ -35,10 +36,10 @@ class Continuation(NamedTuple):
 
 def _names_read(template: str) -> frozenset[str]:
     """The names that a chat template takes from outside."""
-    from jinja2 import Environment, TemplateError, meta
+    from jinja2 import TemplateError, meta  # seldom needed
 
     try:
-        tree = Environment(extensions=["jinja2.ext.loopcontrols"]).parse(template)  # noqa: S701 not rendered
+        tree = parse_template(template)
     except TemplateError:  # a tag of transformers' own
         return frozenset(re.findall(r"\b\w+\b", template))
     return frozenset(meta.find_undeclared_variables(tree))

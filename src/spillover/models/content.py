@@ -103,6 +103,17 @@ def has_chat_template(folder: Path) -> bool:
     return config.is_file() and bool(read_json(config).get("chat_template"))
 
 
+def parse_template(text: str) -> Any:
+    """Return the syntax tree of a chat template; nothing of it is run.
+
+    Raises:
+        jinja2.TemplateSyntaxError: it is none, or has a tag that only transformers knows.
+    """
+    from jinja2 import Environment  # seldom needed
+
+    return Environment(extensions=["jinja2.ext.loopcontrols"]).parse(text)  # noqa: S701 not rendered
+
+
 def read_template(path: Path) -> str:
     """Return the chat template in a file.
 
@@ -110,13 +121,13 @@ def read_template(path: Path) -> str:
         MissingFileError: there is no such file.
         ModelError: it is no Jinja template, or says nothing.
     """
-    from jinja2 import Environment, TemplateSyntaxError  # seldom needed
+    from jinja2 import TemplateSyntaxError  # seldom needed
 
     text = read_text(path)
     if not text.strip():
         raise ModelError(f"{path} is empty: a chat template writes a conversation as one text")
     try:
-        Environment(extensions=["jinja2.ext.loopcontrols"]).parse(text)  # noqa: S701 nothing is run
+        parse_template(text)
     except TemplateSyntaxError as error:
         if "unknown tag 'generation'" not in (error.message or ""):  # transformers brings it
             raise ModelError(

@@ -19,6 +19,7 @@ from spillover.doors.serve.wire import (
 )
 from spillover.errors import UnknownNameError
 from spillover.models.scripted import ScriptedTarget
+from spillover.models.stops import before_stop
 from spillover.records import Answer, Ask, Settings, digest
 
 _QUESTION = "chat"  # what a script's rules know a conversation by
@@ -83,7 +84,7 @@ def _choice(target: ScriptedTarget, request: ChatRequest, index: int, answer: An
 
 def _cut(text: str, stops: Sequence[str], most: int) -> tuple[str, Literal["stop", "length"]]:
     """The reply before the first of ``stops`` in it, and no more than ``most`` words."""
-    text = text[: min((place for place in map(text.find, stops) if place >= 0), default=len(text))]
+    text = before_stop(text, stops)
     words = list(_WORD.finditer(text))
     if len(words) > most:
         return text[: words[most - 1].end()], "length"
